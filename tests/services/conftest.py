@@ -1,0 +1,54 @@
+"""Fixtures for tests against real services: `jaeger` and `perfetto`.
+
+A test that asks for a service that is not on this machine is skipped, and says what to install.
+With OTRACE_REQUIRE_SERVICES=1 it fails instead, so that CI cannot pass by skipping.
+
+Both live as long as this folder's tests run, not the whole session.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # the harness: plain modules beside the tests
+
+import jaeger as jaeger_harness
+import perfetto_ui
+from jaeger import Jaeger
+from perfetto_ui import PerfettoUI
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.services)
+
+
+def _need(missing: str | None) -> None:
+    if missing is None:
+        return
+    if os.environ.get("OTRACE_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"OTRACE_REQUIRE_SERVICES=1, but {missing}", pytrace=False)
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="package")
+def jaeger() -> Iterator[Jaeger]:
+    """A real Jaeger: endpoints `otlp_http`, `otlp_grpc`, `query`; get_trace(), find_traces()."""
+    _need(jaeger_harness.missing_part())
+    with jaeger_harness.run_jaeger() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def perfetto() -> Iterator[PerfettoUI]:
+    """The real Perfetto UI in Chromium: open(path) or load(path), then query(sql), stats()."""
+    _need(perfetto_ui.missing_part())
+    with perfetto_ui.run_perfetto_ui() as running:
+        yield running
