@@ -41,6 +41,11 @@ locked() {
 
 # copy_checkout FOLDER: the files git knows or would take up, as they are now, without history.
 copy_checkout() {
-    git -C "$REPO_DIR" ls-files -z --cached --others --exclude-standard |
-        rsync -a --from0 --files-from=- --ignore-missing-args "$REPO_DIR/" "$1/"
+    mkdir -p "$1"
+    (
+        cd "$REPO_DIR"
+        git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' file; do
+            if [ -e "$file" ] || [ -L "$file" ]; then printf '%s\0' "$file"; fi
+        done | tar --create --null --files-from=- --file=-
+    ) | tar --extract --directory="$1" --file=-
 }
