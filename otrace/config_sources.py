@@ -1,11 +1,18 @@
 """Where options come from: arguments, then variables, then pyproject.toml, then the default."""
 
+from __future__ import annotations
+
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
-from otrace.config import OPTIONS, Options, Value, read_environment, read_keywords
+from otrace.config import OPTIONS, Options, read_environment, read_keywords
 from otrace.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otrace.config import Value
 
 
 def find_pyproject(start: Path) -> Path | None:
