@@ -72,7 +72,8 @@ def scale(number: str, factor: int) -> int | None:
         return None
     if not (whole + fraction).isdigit() or (point and not fraction):
         return None
-    return int(whole or "0") * factor + int(fraction or "0") * factor // 10 ** len(fraction)
+    smallest: int = 10 ** len(fraction)
+    return int(whole or "0") * factor + int(fraction or "0") * factor // smallest
 
 
 def parse_size(value: object) -> int:

@@ -38,8 +38,8 @@ class ExportError(OtraceError):
     """A recording could be read and yet not be written or sent."""
 
 
-class PluginError(OtraceError):
-    """An installed exporter cannot be loaded. The message names it and its distribution's line."""
+class PluginError(UsageError):
+    """An installed exporter cannot be loaded. The message names it and where it comes from."""
 
 
 class ViewError(OtraceError):

@@ -1,0 +1,236 @@
+"""`otrace run`: run a program under a supervisor, and export what was recorded afterwards."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+
+import click
+
+from otrace import program as programs
+from otrace import supervisor
+from otrace.cli.options import (
+    exporter_arguments,
+    exporter_options,
+    recording_arguments,
+    recording_options,
+)
+from otrace.cli.outputs import Plan, plan
+from otrace.cli.run_arguments import Invocation, split
+from otrace.cli.words import say
+from otrace.config_sources import resolve
+from otrace.errors import OtraceError, SessionError, UsageError
+from otrace.session import Session, stem
+
+EXAMPLE = "otrace run app.py, otrace run -m package.module, otrace run pytest tests/"
+EPILOG = """\b
+Examples:
+  otrace run app.py a b                      writes app.json
+  otrace run app.py --export perfetto        writes app.pftrace
+  otrace run -o t.json.gz -m package.module
+  otrace run --export chrome=t.json --export otlp -c 'import this'
+  otrace run pytest tests/
+
+Options come before the program. Directly after a script, --export and -o are still otrace's; write
+-- to end that. Everything else after the program is the program's.
+"""
+INVOCATION = "otrace.invocation"
+
+
+class RunCommand(click.Command):
+    """A command whose arguments are a program and its own words."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Set the program's words aside before click sees the rest."""
+        takes_value = frozenset(
+            flag
+            for parameter in self.params
+            if isinstance(parameter, click.Option) and not parameter.is_flag
+            for flag in parameter.opts
+        )
+        own, invocation = split(args, takes_value, programs.is_script)
+        super().parse_args(ctx, own)
+        ctx.meta[INVOCATION] = invocation
+        return []
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The line after "Usage:"."""
+        return ["[OPTIONS]", "{PROGRAM | -m MODULE | -c CODE}", "[ARGUMENTS]..."]
+
+
+@click.command(cls=RunCommand, epilog=EPILOG)
+@click.option("-m", "module", expose_value=False, metavar="MODULE", help="Run a module.")
+@click.option("-c", "code", expose_value=False, metavar="CODE", help="Run this code.")
+@click.option(
+    "--export",
+    "exports",
+    multiple=True,
+    metavar="NAME[=FILE]",
+    help="Export with this exporter: chrome, perfetto, otlp, … (repeatable). [default: chrome]",
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FILE",
+    help="Write to this file; its suffix chooses the exporter. NAME.otrace keeps the recording.",
+)
+@click.option("--keep", is_flag=True, help="Keep the recording as PROGRAM-TIME.otrace.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@exporter_options
+@recording_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    exports: tuple[str, ...],
+    outputs: tuple[str, ...],
+    keep: bool,
+    quiet: bool,
+    exporter_option: tuple[str, ...],
+    **values: object,
+) -> None:
+    """Run a program and record every call; its streams and exit status stay its own."""
+    invocation = ctx.meta[INVOCATION]
+    if invocation is None:
+        raise UsageError(f"run needs a program, such as: {EXAMPLE}")
+    given = exporter_arguments(exporter_option, values)
+    program = resolve_program(invocation)
+    wanted = plan(exports, outputs, given, stem(program.name))
+    options = resolve(recording_arguments(values))
+    session = Session.create(program.name, options)
+    try:
+        environment = programs.environment_for(program, session.path, options)
+        ended = supervisor.run(
+            program,
+            environment,
+            on_start=lambda pid: note_start(session, pid),
+            kept_descriptors=descriptors_in(wanted),
+        )
+    except BaseException:
+        session.remove()
+        raise
+    try:
+        finish(session, wanted, program, ended, keep=keep, quiet=quiet)
+    finally:
+        supervisor.end_like(ended)
+
+
+def resolve_program(invocation: Invocation) -> programs.Program:
+    """The command line to start. Raises UsageError."""
+    if invocation.kind == "module":
+        return programs.module(invocation.program, invocation.arguments)
+    if invocation.kind == "code":
+        return programs.code(invocation.program, invocation.arguments)
+    if invocation.kind == "script":
+        return programs.script(invocation.program, invocation.arguments)
+    return programs.console_script(invocation.program, invocation.arguments)
+
+
+def note_start(session: Session, pid: int) -> None:
+    """The manifest helps readers; a full disk must not disturb the program."""
+    with suppress(SessionError):
+        session.set_root(pid)
+
+
+def descriptors_in(wanted: Plan) -> set[int]:
+    """Descriptors that outputs name, such as 63 of the shell's >(command)."""
+    found = set()
+    for job in wanted.jobs:
+        folder, _, name = (job.target or "").rpartition("/")
+        if folder in ("/dev/fd", "/proc/self/fd") and name.isdigit():
+            found.add(int(name))
+    return found
+
+
+def finish(
+    session: Session,
+    wanted: Plan,
+    program: programs.Program,
+    ended: supervisor.Ended,
+    *,
+    keep: bool,
+    quiet: bool,
+) -> None:
+    """Export after the program's end. Raises nothing: the exit status is the program's."""
+    if ended.signal is not None and not quiet:
+        say(f"{program.name} was {ended.words}")
+    failures: list[str] = []
+    try:
+        with suppress(SessionError):
+            session.finish(status=ended.status, signal=ended.signal)
+        if not session.has_segments():
+            session.remove()
+            if not quiet:
+                say(f"nothing was recorded: {why_nothing(program)}")
+            return
+        failures = export(session, wanted, quiet=quiet)
+    except OtraceError as error:
+        failures = [str(error)]
+    except KeyboardInterrupt:
+        failures = ["the export was interrupted"]
+    except Exception as error:  # noqa: BLE001 - whatever it is, the program's status stands
+        failures = [f"the export failed: {type(error).__name__}: {error}"]
+    with suppress(KeyboardInterrupt):
+        settle(session, wanted, failures, keep=keep, quiet=quiet)
+
+
+def export(session: Session, wanted: Plan, *, quiet: bool) -> list[str]:
+    """Run the exports; returns what failed. Raises OtraceError."""
+    if not wanted.jobs:
+        return []
+    from otrace.cli.exports import perform, warnings_of
+    from otrace.recording import Recording
+
+    recording = Recording.open(session.path)
+    failures = [str(error) for error in perform(wanted.jobs, recording, quiet=quiet)]
+    if not quiet:
+        for line in warnings_of(recording):
+            say(line)
+    return failures
+
+
+def settle(session: Session, wanted: Plan, failures: list[str], *, keep: bool, quiet: bool) -> None:
+    """Keep or remove the recording, and say in a line what failed and where the recording is."""
+    where = ""
+    if keep or wanted.keep_at is not None or failures:
+        try:
+            where = session.keep(wanted.keep_at, replace=wanted.keep_at is not None)
+            where = os.path.relpath(where) if wanted.keep_at is None else wanted.keep_at
+        except (OtraceError, OSError) as error:
+            where = session.path
+            if not failures:
+                failures = [str(error)]
+    else:
+        session.remove()
+    if failures:
+        say(f"{'; '.join(failures)}; the recording is kept: otrace export {where} --to NAME")
+    elif where and not quiet:
+        say(f"recording kept as {where}")
+
+
+def why_nothing(program: programs.Program) -> str:
+    """The likely reason that no process recorded anything."""
+    if program.interpreter is None:
+        return f"{program.executable} is not run by Python, or by one that otrace cannot see"
+    flags = short_flags(program)
+    if "S" in flags:
+        return "Python's -S leaves out site-packages, where recording starts from"
+    if program.interpreter != sys.executable:
+        return f"{program.interpreter} has no otrace installed: install it in that environment"
+    if not programs.has_startup_file(program.interpreter) and flags & {"E", "I"}:
+        return "-E and -I leave out PYTHONPATH, and otrace.pth is not installed in site-packages"
+    return "the program ended before Python started, or cleared its environment and restarted"
+
+
+def short_flags(program: programs.Program) -> set[str]:
+    """The letters of the flags that a Python interpreter was started with."""
+    letters: set[str] = set()
+    if program.interpreter == program.executable:
+        for word in program.argv[1:]:
+            if not word.startswith("-") or word in ("-", "--") or word[1] in "mcWX":
+                break
+            letters.update(word[1:])
+    return letters
