@@ -69,7 +69,7 @@ clean: ## remove what the commands above made here
 CLEAN_BUILD = rm -rf build/lib* build/temp* build/bdist*
 
 $(VENV)/bin/python:
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@echo "$(PYTHON) -m venv $(VENV)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	    echo "no virtual environment could be made: apt-get install python3-venv?" >&2; exit 1; }
 
 $(INSTALLED): $(VENV)/bin/python pyproject.toml $(SOURCES)

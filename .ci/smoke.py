@@ -25,7 +25,8 @@ BIN = Path(sys.executable).parent
 
 def run(*command: str | Path, expect: int = 0) -> str:
     """Standard output of a command; the exit status must be the expected one."""
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    words = [str(word) for word in command]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
     assert done.returncode == expect, f"{command} ended with {done.returncode}:\n{done.stderr}"
     return done.stdout
 

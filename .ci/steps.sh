@@ -5,7 +5,10 @@
 step_make() {
     local copy=$WORK/$1
     shift
-    [ -d "$copy" ] || copy_checkout "$copy"
+    if [ ! -d "$copy" ]; then
+        copy_checkout "$copy"
+        git -C "$copy" init --quiet # linters and test-dist ask git what belongs to the project
+    fi
     make -C "$copy" --no-print-directory BUILD="$WORK/build" \
         PYTHON="$(python_of 3.13 || "$CI_DIR/pick-python")" "$@"
 }

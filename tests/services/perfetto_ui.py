@@ -187,7 +187,6 @@ class UIRequestHandler(SimpleHTTPRequestHandler):
     """Files of the UI's folder, and published traces under /trace/."""
 
     server: UIServer
-    extensions_map = {**SimpleHTTPRequestHandler.extensions_map, ".wasm": "application/wasm"}
 
     def translate_path(self, path: str) -> str:
         trace = self.server.traces.get(unquote(urlsplit(path).path))
