@@ -3,6 +3,7 @@
 
 CI_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 REPO_DIR=$(dirname "$CI_DIR")
+export HOME=${HOME:-/root}
 CACHE_DIR=${OTRACE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/otrace-ci}
 mkdir -p "$CACHE_DIR"
 

@@ -13,6 +13,14 @@ step_make() {
         PYTHON="$(python_of 3.13 || "$CI_DIR/pick-python")" "$@"
 }
 
+# Both hooks: the one for Python 3.11, and the one for later versions.
+step_arm64() {
+    local version
+    for version in 3.11 3.13; do
+        step_make native -j2 check-arm64 PYTHON="$(python_of "$version")"
+    done
+}
+
 # Waits for what .ci/run began to make after `install`; alone, makes it.
 step_parts() {
     while [ -n "${PARTS_PID:-}" ] && kill -0 "$PARTS_PID" 2>/dev/null; do sleep 1; done
