@@ -1,0 +1,1 @@
+"""The independent truth: a reference tracer, its corpus of programs, and the comparison."""

@@ -1,0 +1,67 @@
+"""The programs that the reference tracer and the product are both run on.
+
+A program may say, in comment lines that start with `# oracle:`,
+
+    status=N     the exit status it ends with (0)
+    imports=A,B  modules whose bodies are part of the comparison; nothing else has loaded them
+    by-hand      the reference cannot trace it; a test knows its truth by itself
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+MARK = "# oracle:"
+TIMEOUT_S = 120
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    path: Path
+    status: int
+    imports: frozenset[str]
+    by_hand: bool
+
+
+def _read(path: Path) -> Program:
+    words: dict[str, str] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith(MARK):
+            key, _, value = line.removeprefix(MARK).strip().partition("=")
+            words[key] = value
+    return Program(
+        name=path.stem,
+        path=path,
+        status=int(words.get("status", "0")),
+        imports=frozenset(filter(None, words.get("imports", "").split(","))),
+        by_hand="by-hand" in words,
+    )
+
+
+ALL = tuple(_read(path) for path in sorted((HERE / "programs").glob("*.py")))
+PROGRAMS = tuple(program for program in ALL if not program.by_hand)
+
+
+def environment() -> dict[str, str]:
+    """What both sides run under: a fixed order of sets, and no traces on the disk."""
+    return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def trace(path: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the reference tracer on a program; the result's output and status are the program's."""
+    command = [sys.executable, str(HERE / "reference.py"), str(out), *options, str(path)]
+    return subprocess.run(
+        command,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=TIMEOUT_S,
+        check=False,
+    )
