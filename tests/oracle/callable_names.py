@@ -61,7 +61,7 @@ def of_type(kind: type) -> str:
 
 def of_callable(callable_: "Any") -> "str | None":
     """The name of a C call, or None when the callable is a Python function or method."""
-    while type(callable_) is PythonMethod:
+    if type(callable_) is PythonMethod:  # once: a method of a method is a call of its own
         callable_ = callable_.__func__  # type: ignore[attr-defined]
     kind = type(callable_)
     if kind is PythonFunction:
@@ -82,14 +82,12 @@ def isinstance_type(kind: type) -> bool:
 
 def of_builtin(function: "Any") -> str:
     """The name of a function or bound method in C, from where it is defined."""
-    owner, name = function.__self__, function.__name__
-    if isinstance(function.__module__, str):
-        return f"{function.__module__}.{name}"
+    owner, name, module = function.__self__, function.__name__, function.__module__
     if owner is None:  # also for a static method, which shows its type only to pickle
         reduced = function.__reduce__()
         owner = None if isinstance(reduced, str) else reduced[1][0]
     if owner is None or type(owner) is Module:
-        return str(name)
+        return f"{module}.{name}" if isinstance(module, str) else str(name)
     for cls, bound in _definitions(owner, name):
         # Equal when both have the same C function and the same `self`.
         if bound == function:
