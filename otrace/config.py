@@ -174,7 +174,7 @@ def format_duration(value: object) -> str:
 
 
 class Kind:
-    """A kind of option value: how it is parsed (BadValueError with the cure) and written as text."""
+    """A kind of option value: how it is parsed (BadValueError with the cure) and written."""
 
     __slots__ = ("format", "metavar", "parse")
 
@@ -182,11 +182,11 @@ class Kind:
         self,
         metavar: str,
         parse: "Callable[[object], Value]",
-        format: "Callable[[object], str]" = str,
+        formatted: "Callable[[object], str]" = str,
     ) -> None:
         self.metavar = metavar
         self.parse = parse
-        self.format = format
+        self.format = formatted
 
 
 LIST = Kind("PATTERN", parse_list, format_list)
@@ -208,7 +208,7 @@ class Option:
         kind: Kind,
         default: "Value",
         flag: str,
-        help: str,
+        help_text: str,
         *,
         keyword: str = "",
         variable: str = "",
@@ -217,7 +217,7 @@ class Option:
         self.kind = kind
         self.default = default
         self.flag = flag
-        self.help = help
+        self.help = help_text
         self.keyword = keyword or field
         self.variable = variable or "OTRACE_" + self.keyword.upper()
 

@@ -69,7 +69,7 @@ def metadata_folders(folder: str) -> list[str]:
 
 
 def distribution_of(path: str) -> str:
-    """ "name version" from the name of a metadata folder."""
+    """The "name version" that the name of a metadata folder says."""
     name, _, version = os.path.basename(path).rpartition(".")[0].partition("-")
     return f"{name} {version.partition('-')[0]}".rstrip()
 

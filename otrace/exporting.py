@@ -25,6 +25,7 @@ __all__ = [
     "ExporterOption",
     "OutputFile",
     "Progress",
+    "check",
     "check_output",
     "export",
     "find",
@@ -124,7 +125,7 @@ def load(point: EntryPoint) -> Installed:
     try:
         found = point.load()
         exporter = found() if isinstance(found, type) else found
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is a stranger's code
+    except (Exception, SystemExit) as error:  # it is a stranger's code
         reason = f"{owner}: {type(error).__name__}: {one_line(error)}"
         return Installed(point, None, PluginError(reason))
     missing = [
@@ -228,17 +229,36 @@ def export(
 
     Raises UsageError before anything is written, ExportError when it fails.
     """
+    found, path, values = prepare(target, exporter, options or {})
+    return run(found, recording, path, values, progress)
+
+
+def check(
+    target: str | os.PathLike[str] | None = None,
+    *,
+    exporter: str | Exporter | None = None,
+    options: Mapping[str, object] | None = None,
+) -> None:
+    """Raise UsageError or PluginError where `export` would, without a recording."""
+    prepare(target, exporter, options or {})
+
+
+def prepare(
+    target: str | os.PathLike[str] | None,
+    exporter: str | Exporter | None,
+    options: Mapping[str, object],
+) -> tuple[Exporter, str | None, dict[str, object]]:
+    """The exporter, its target and all its options, checked. Raises UsageError."""
     path = None if target is None else os.fspath(target)
-    if exporter is None and path is None:
-        raise UsageError("nothing says how to export: give a target file or an exporter")
     if exporter is None:
-        assert path is not None
+        if path is None:
+            raise UsageError("nothing says how to export: give a target file or an exporter")
         exporter = for_suffix(path)
     elif isinstance(exporter, str):
         exporter = find(exporter)
-    values = resolve_options(exporter, options or {})
+    values = resolve_options(exporter, options)
     exporter.check(path, values)
-    return run(exporter, recording, path, values, progress)
+    return exporter, path, values
 
 
 def run(

@@ -22,6 +22,7 @@ SUFFIX = ".otrace"
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 1
 SEGMENT_SUFFIX = ".segment"
+FAILED_SUFFIX = ".failed"
 ATTEMPTS = 100
 COPY_BLOCK = 1 << 20
 
@@ -93,6 +94,17 @@ class Session:
         with suppress(OSError):
             return any(name.endswith(SEGMENT_SUFFIX) for name in os.listdir(self.path))
         return False
+
+    def first_failure(self) -> str:
+        """Why a process could not be recorded, as its start-up code left it; empty for none."""
+        with suppress(OSError):
+            for name in sorted(os.listdir(self.path)):
+                if name.endswith(FAILED_SUFFIX):
+                    path = os.path.join(self.path, name)
+                    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                    with open(os.open(path, flags), encoding="utf-8", errors="replace") as file:
+                        return file.readline(1000).strip()
+        return ""
 
     def remove(self) -> None:
         """Delete the folder. Processes that still record into it go on without harm."""

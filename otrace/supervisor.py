@@ -51,7 +51,7 @@ class Ended:
 
     @property
     def words(self) -> str:
-        """ "killed by SIGSEGV", "ended with status 3"."""
+        """Such as "killed by SIGSEGV", "ended with status 3"."""
         if self.signal is None:
             return f"ended with status {self.status}"
         return f"killed by {signal_name(self.signal)}"

@@ -104,11 +104,11 @@ class TraceHandler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
             return
         try:
-            file = open(self.server.path, "rb")
+            descriptor = os.open(self.server.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             self.send_error(HTTPStatus.GONE)
             return
-        with file:
+        with open(descriptor, "rb") as file:
             self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "application/octet-stream")
             self.send_header("Content-Length", str(os.fstat(file.fileno()).st_size))
@@ -138,5 +138,5 @@ class TraceHandler(BaseHTTPRequestHandler):
         self.send_header("Vary", "Origin")
         super().end_headers()
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *words: object) -> None:
         """Nothing: requests are not worth a word."""

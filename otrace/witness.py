@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 SETTLE_S = 0.002  # a sender that goes from process to process may reach the witness later
-ANSWER_MS = 500
+ANSWER_MS = 200
 
 
 class Witness:
@@ -63,13 +63,15 @@ class Witness:
 
     def _ask(self) -> None:
         with suppress(OSError):
-            os.kill(self.pid, signal.SIGCONT)  # it may have been stopped with the group
             os.write(self._asking, b"?")
             poll = select.poll()
             poll.register(self._answers, select.POLLIN)
-            if poll.poll(ANSWER_MS):
-                self._heard.update(os.read(self._answers, 256))
-                self._heard.discard(0)
+            stopped = not poll.poll(ANSWER_MS)
+            if stopped:  # with the group, and only the supervisor was continued
+                os.kill(self.pid, signal.SIGCONT)
+            if not stopped or poll.poll(ANSWER_MS):
+                answer = set(os.read(self._answers, 256))
+                self._heard |= answer - ({0, signal.SIGCONT} if stopped else {0})
 
     def close(self) -> None:
         """End the process and collect it. The supervisor's death ends it too: its pipe closes."""

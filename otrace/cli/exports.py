@@ -29,7 +29,7 @@ def perform(jobs: Iterable[Job], recording: "Recording", *, quiet: bool) -> list
 
 
 def line_of(result: ExportResult, recording: "Recording", job: Job) -> str:
-    """ "app.json: 1,234 calls, 2 processes, 1.2 MB"."""
+    """What was written, such as "app.json: 1,234 calls, 2 processes, 1.2 MB"."""
     parts = [words.count(result.calls, "call")]
     if len(recording.processes) > 1:
         parts.append(words.count(len(recording.processes), "process"))

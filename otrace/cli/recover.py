@@ -15,7 +15,7 @@ from otrace.session import temporary_folder
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(), required=False)
 def command(folder: str | None) -> None:
-    """List recordings in DIR (the temporary folder) that nobody has exported.
+    r"""List recordings in DIR (the temporary folder) that nobody has exported.
 
     \b
     They come from programs that used the library and were killed, and from an `otrace run` that

@@ -162,16 +162,17 @@ def finish(
         with suppress(SessionError):
             session.finish(status=ended.status, signal=ended.signal)
         if not session.has_segments():
+            failed = session.first_failure()
             session.remove()
             if not quiet:
-                say(f"nothing was recorded: {why_nothing(program)}")
+                say(f"nothing was recorded: {why_nothing(program, failed)}")
             return
         failures = export(session, wanted, quiet=quiet)
     except OtraceError as error:
         failures = [str(error)]
     except KeyboardInterrupt:
         failures = ["the export was interrupted"]
-    except Exception as error:  # noqa: BLE001 - whatever it is, the program's status stands
+    except Exception as error:  # whatever it is, the program's status stands
         failures = [f"the export failed: {type(error).__name__}: {error}"]
     with suppress(KeyboardInterrupt):
         settle(session, wanted, failures, keep=keep, quiet=quiet)
@@ -211,8 +212,10 @@ def settle(session: Session, wanted: Plan, failures: list[str], *, keep: bool, q
         say(f"recording kept as {where}")
 
 
-def why_nothing(program: programs.Program) -> str:
-    """The likely reason that no process recorded anything."""
+def why_nothing(program: programs.Program, failure: str) -> str:
+    """The likely reason that nothing was recorded; `failure` is what a process left in writing."""
+    if failure:
+        return failure
     if program.interpreter is None:
         return f"{program.executable} is not run by Python, or by one that otrace cannot see"
     flags = short_flags(program)

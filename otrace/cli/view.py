@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import click
 
@@ -44,10 +44,8 @@ def command(path: str, port: int, browser: bool, once: bool) -> None:
         say(f"serving {path} on {server.url}; Ctrl+C ends it")
         if browser:
             open_browser(server.ui_url)
-        try:
+        with suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            pass
 
 
 def convert(path: str, folder: str) -> str:

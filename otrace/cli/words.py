@@ -23,7 +23,7 @@ def is_terminal() -> bool:
 
 
 def count(number: int, thing: str) -> str:
-    """ "1 call", "1,234 calls"; for "process", "processes"."""
+    """Such as "1 call", "1,234 calls", "2 processes"."""
     if number == 1:
         return f"1 {thing}"
     return f"{number:,} {thing}{'es' if thing.endswith('s') else 's'}"
