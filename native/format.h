@@ -51,23 +51,23 @@ struct otrace_segment_header {
     uint64_t meta_offset, meta_capacity;
     uint64_t chunks_offset;
     uint32_t chunk_size, chunk_count;
-    uint64_t min_duration_ns; /* readers leave out shorter calls; 0: none */
-    uint32_t max_depth;       /* calls nested deeper were not recorded; 0: no limit */
-    uint32_t reserved0;
+    uint64_t min_duration_ns;    /* readers leave out shorter calls; 0: none */
+    uint32_t max_depth;          /* calls nested deeper were not recorded; 0: no limit */
+    _Atomic uint32_t stop_errno; /* why the recording ended early (ENOSPC, ...); 0: it did not */
     struct otrace_anchor start_anchor;
 
     /* Written while recording, under the segment's mutex or atomically. */
     struct otrace_anchor end_anchor; /* zero until ENDED */
     _Atomic uint32_t state;
-    _Atomic uint32_t chunks_used;       /* chunks handed out at least once */
-    _Atomic uint64_t meta_used;         /* bytes of metadata published */
-    _Atomic uint64_t next_sequence;     /* the next chunk's sequence, from 1 */
-    _Atomic uint64_t lost_chunks;       /* chunks taken over */
-    _Atomic uint64_t lost_calls;        /* calls that ended inside chunks taken over */
-    _Atomic uint64_t lost_records;      /* records inside chunks taken over */
-    _Atomic uint64_t dropped_no_space;  /* records not written: no chunk or no disk space */
-    _Atomic uint64_t dropped_too_big;   /* events whose attributes did not fit a chunk */
-    _Atomic uint64_t dropped_names;     /* names that found the metadata full */
+    _Atomic uint32_t chunks_used;      /* chunks handed out at least once */
+    _Atomic uint64_t meta_used;        /* bytes of metadata published */
+    _Atomic uint64_t next_sequence;    /* the next chunk's sequence, from 1 */
+    _Atomic uint64_t lost_chunks;      /* chunks taken over */
+    _Atomic uint64_t lost_calls;       /* calls that ended inside chunks taken over */
+    _Atomic uint64_t lost_records;     /* records inside chunks taken over */
+    _Atomic uint64_t dropped_no_space; /* records not written: no chunk or no disk space */
+    _Atomic uint64_t dropped_too_big;  /* events whose attributes did not fit a chunk */
+    _Atomic uint64_t dropped_names;    /* names that found the metadata full */
 };
 
 #define OTRACE_SEGMENT_C_CALLS 1u   /* C calls were recorded */
@@ -128,13 +128,14 @@ enum otrace_chunk_state {
 struct otrace_chunk {
     _Atomic uint32_t state;
     uint32_t thread_id;
-    _Atomic uint64_t sequence;    /* per segment, from 1 */
-    uint64_t thread_sequence;     /* per thread, from 1, consecutive: a gap is an overwritten chunk */
-    struct otrace_anchor anchor;  /* anchor.tick is also the time base of the first record */
-    uint32_t calls_ended;         /* set when closed */
-    uint32_t records;             /* set when closed: main records */
-    uint64_t last_tick;           /* set when closed */
-    uint64_t reserved[2];
+    _Atomic uint64_t sequence; /* per segment, from 1 */
+    uint64_t thread_sequence;  /* per thread, from 1, consecutive: a gap is an overwritten chunk */
+    struct otrace_anchor anchor; /* anchor.tick is also the time base of the first record */
+    uint32_t calls_ended;        /* set when closed */
+    uint32_t records;            /* set when closed: main records */
+    uint64_t last_tick;          /* set when closed */
+    uint64_t used;               /* set when closed: bytes of the chunk that were written */
+    uint64_t thread_meta;        /* offset of the thread's metadata record in the segment */
 };
 
 /* ---- records --------------------------------------------------------------------------------
@@ -154,7 +155,8 @@ struct otrace_chunk {
  * Readers skip unknown ones. `tick` is two words, low then high. Payload is written before the
  * first word, so that a record is there whole or not at all.
  *   TICK        tick                     sets the time (a delta above 40 bits)
- *   SYNC        tick, count              the whole stack of open calls follows as OPEN records;
+ *   SYNC        tick, count              the `count` open calls follow as OPEN records, outermost
+ *                                        first (of a very deep stack the innermost are left out);
  *                                        each chunk starts with one; also written after a pause
  *   OPEN        id, start tick           flags: enum otrace_record_kind that opened it;
  *                                        OTRACE_OPEN_INHERITED: it began before the recording
@@ -197,8 +199,9 @@ enum otrace_extended {
 enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SCOPE_GLOBAL = 2 };
 
 #define OTRACE_OPEN_INHERITED 0x10u /* with the opening kind in the low four bits */
-#define OTRACE_OPEN_EVENT 0xfu      /* in place of the kind: id is an event's instance and the
-                                       name id follows as one more word */
+#define OTRACE_OPEN_EVENT                                                                          \
+    0xfu /* in place of the kind: id is an event's instance and the                                \
+            name id follows as one more word */
 
 #define OTRACE_ID_SHORT_BITS 13
 #define OTRACE_DELTA_SHORT_BITS 16

@@ -1,0 +1,26 @@
+/* Attributes of events as words of a record; see format.h for their encoding. */
+#ifndef OTRACE_ATTRIBUTES_H
+#define OTRACE_ATTRIBUTES_H
+
+#include "python/compat.h"
+#include "record/thread.h"
+
+/* A record's payload being built; `used` never passes the room, what does not fit is cut. */
+struct otrace_payload {
+    otrace_word words[OTRACE_PAYLOAD_WORDS];
+    size_t used;
+    bool cut;
+};
+
+static inline void otrace_payload_word(struct otrace_payload *payload, otrace_word word) {
+    payload->words[payload->used++] = word;
+}
+
+/* Adds one attribute. None, bool, int, float, str and sequences of them keep their type, anything
+ * else is given by its repr (which may run the program's code), bounded. Never raises. */
+void otrace_payload_add(struct otrace_payload *payload, PyObject *key, PyObject *value);
+
+/* Adds the items of a mapping (NULL or None: nothing). Never raises. */
+void otrace_payload_add_all(struct otrace_payload *payload, PyObject *mapping);
+
+#endif

@@ -1,0 +1,119 @@
+/* The door's Python half: takes the GIL, puts the recorder and the hook together. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api_record.h"
+#include "python/events.h"
+#include "python/hook.h"
+#include "python/texts.h"
+#include "record/filter.h"
+#include "record/recorder.h"
+
+static int hook_kind;
+static const char *told;
+
+/* In order at exit: a process that leaves by exit() ends its segment; one that is killed does not
+ * need to. Forked children that did not record leave their parent's alone. */
+static void at_exit(void) {
+    if (otrace_recorder_is_ours() && otrace_recorder.segment.header != NULL) {
+        otrace_recorder.recording = false;
+        otrace_segment_end(&otrace_recorder.segment);
+    }
+}
+
+static int start(const struct otrace_record_options *options) {
+    struct otrace_filter_options filter = {options->include, options->exclude,
+                                           options->exclude_functions, options->library_paths,
+                                           options->own_path};
+    struct otrace_segment_options segment = {
+        .folder = options->folder,
+        .buffer_size = options->buffer_size,
+        .min_duration_ns = options->min_duration_ns,
+        .max_depth = options->max_depth,
+        .flags = options->c_calls ? OTRACE_SEGMENT_C_CALLS : 0,
+        .python_version = PY_VERSION_HEX,
+    };
+    static bool exit_registered;
+    int changed = otrace_filter_set(&filter);
+    if (changed < 0) {
+        return changed;
+    }
+    otrace_recorder.host.thread_started = otrace_threads_started;
+    int status = otrace_recorder_begin(&segment, options->follow_forks, options->inherited);
+    if (status != 0) {
+        return status;
+    }
+    if (!exit_registered) {
+        exit_registered = atexit(at_exit) == 0;
+    }
+    hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
+                        otrace_callables_begin(changed) != 0
+                    ? -1
+                    : otrace_hook_install(options->c_calls, &told);
+    if (hook_kind < 0) {
+        PyErr_Clear();
+        hook_kind = 0;
+        otrace_recorder_end();
+        return -ENOTSUP;
+    }
+    otrace_recorder.segment.header->flags |= (uint32_t)hook_kind << OTRACE_SEGMENT_HOOK_SHIFT;
+    return 0;
+}
+
+int otrace_record_start(const struct otrace_record_options *options) {
+    PyGILState_STATE gil = PyGILState_Ensure();
+    int status = otrace_recorder.segment.header != NULL && otrace_recorder_is_ours()
+                     ? -EBUSY
+                     : start(options);
+    PyGILState_Release(gil);
+    return status;
+}
+
+int otrace_record_stop(void) {
+    PyGILState_STATE gil = PyGILState_Ensure();
+    if (hook_kind != 0) {
+        otrace_hook_remove();
+        hook_kind = 0;
+    }
+    if (otrace_recorder_is_ours() && otrace_recorder.segment.header != NULL) {
+        otrace_threads_refresh();
+    }
+    int status = otrace_recorder_end();
+    PyGILState_Release(gil);
+    return status;
+}
+
+void otrace_record_status(struct otrace_record_status *status) {
+    const struct otrace_recorder *recorder = &otrace_recorder;
+    struct otrace_segment_header *header =
+        otrace_recorder_is_ours() ? recorder->segment.header : NULL;
+    *status = (struct otrace_record_status){
+        .recording = header != NULL && recorder->recording,
+        .stop_errno = recorder->stop_errno,
+        .hook = hook_kind,
+        .lost_calls =
+            header == NULL ? 0 : atomic_load_explicit(&header->lost_calls, memory_order_relaxed),
+        .told = told,
+        .path = recorder->segment.path,
+    };
+}
+
+int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
+    PyGILState_STATE gil = PyGILState_Ensure();
+    int status = otrace_events_publish((PyObject *)namespace_dict, (PyObject *)decorate);
+    if (status != 0) {
+        PyErr_Clear();
+    }
+    PyGILState_Release(gil);
+    return status == 0 ? 0 : -EINVAL;
+}
+
+int otrace_record_name_process(const char *name) {
+    return otrace_names_note(OTRACE_META_PROCESS_NAME, 0, otrace_text_literal(name),
+                             (struct otrace_text){"", 0});
+}
+
+uint64_t otrace_record_ticks(void) {
+    return otrace_clock_ticks();
+}

@@ -1,0 +1,104 @@
+#include "python/functions.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "python/texts.h"
+#include "record/filter.h"
+
+uint64_t otrace_tag_generation;
+Py_ssize_t otrace_tag_index = -1;
+
+static char start_folder[4096]; /* what relative file names are relative to */
+
+int otrace_functions_begin(uint32_t generation) {
+    if (otrace_tag_index < 0) {
+        otrace_tag_index = OTRACE_REQUEST_CODE_EXTRA(NULL);
+    }
+    if (getcwd(start_folder, sizeof start_folder) == NULL) {
+        start_folder[0] = '\0';
+    }
+    otrace_tag_generation = generation;
+    return otrace_tag_index < 0 ? -1 : 0;
+}
+
+static PyObject *module_name(PyObject *globals) {
+    PyObject *from = globals != NULL ? globals : PyEval_GetGlobals();
+    if (from == NULL || !PyDict_Check(from)) {
+        return NULL;
+    }
+    PyObject *name = PyDict_GetItemString(from, "__name__"); /* borrowed */
+    PyErr_Clear();
+    return name != NULL && PyUnicode_Check(name) ? name : NULL;
+}
+
+/* Filters take NUL-terminated text; a name with a NUL inside is compared up to it. */
+static const char *terminated(char *buffer, size_t room, struct otrace_text text) {
+    size_t size = text.size < room - 1 ? text.size : room - 1;
+    memcpy(buffer, text.data, size);
+    buffer[size] = '\0';
+    return buffer;
+}
+
+static bool recorded(struct otrace_text module, struct otrace_text name, struct otrace_text file) {
+    char modules[512], names[1024], files[4096], path[8192];
+    terminated(modules, sizeof modules, module);
+    terminated(names, sizeof names, name);
+    terminated(files, sizeof files, file);
+    if (files[0] != '/' && files[0] != '<' && start_folder[0] != '\0') {
+        snprintf(path, sizeof path, "%s/%s", start_folder,
+                 strncmp(files, "./", 2) == 0 ? files + 2 : files);
+        return otrace_filter_python(modules, names, path);
+    }
+    return otrace_filter_python(modules, names, files);
+}
+
+static bool equals(struct otrace_text text, const char *literal) {
+    return text.size == strlen(literal) && memcmp(text.data, literal, text.size) == 0;
+}
+
+/* Where threads get their names, and `threading` comes to life: see threads.c. */
+static bool is_special(PyCodeObject *code, struct otrace_text module, struct otrace_text name) {
+    return equals(module, "threading") &&
+           (equals(name, "Thread._bootstrap_inner") || equals(name, "<module>") ||
+            (equals(name, "Thread.name") && code->co_argcount == 2));
+}
+
+uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
+    PyCodeObject *code = (PyCodeObject *)object;
+    uint64_t known = otrace_function_tag(object);
+    uint64_t flags_mask = OTRACE_TAG_EXCLUDED | OTRACE_TAG_SPECIAL;
+    if ((known & ~flags_mask) >> 32 == otrace_tag_generation) {
+        return known;
+    }
+    PyObject *module_object = module_name(globals);
+    struct otrace_held_text module = otrace_text_hold(module_object);
+    struct otrace_held_text name = otrace_text_hold(code->co_qualname);
+    struct otrace_held_text file = otrace_text_hold(code->co_filename);
+    if (module_object == NULL) {
+        module.text = (struct otrace_text){"", 0};
+    }
+    uint64_t tag = otrace_tag_generation << 32;
+    if (!recorded(module.text, name.text, file.text)) {
+        tag |= OTRACE_TAG_EXCLUDED;
+    } else if ((known & OTRACE_TAG_ID) != 0) {
+        tag |= known & OTRACE_TAG_ID; /* named in an earlier recording */
+    } else {
+        tag |= otrace_names_add(OTRACE_NAME_PYTHON, (uint32_t)code->co_firstlineno, module.text,
+                                name.text, file.text);
+    }
+    if (is_special(code, module.text, name.text)) {
+        tag |= OTRACE_TAG_SPECIAL;
+    }
+    if (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) {
+        tag |= OTRACE_TAG_GENERATOR;
+    }
+    otrace_text_drop(&module);
+    otrace_text_drop(&name);
+    otrace_text_drop(&file);
+    if (OTRACE_CODE_SET_EXTRA(object, otrace_tag_index, (void *)(uintptr_t)tag) != 0) {
+        PyErr_Clear();
+    }
+    return tag;
+}

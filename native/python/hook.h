@@ -1,0 +1,70 @@
+/* What both hooks share: where an event of the interpreter becomes a record. */
+#ifndef OTRACE_HOOK_H
+#define OTRACE_HOOK_H
+
+#include "python/callables.h"
+#include "python/compat.h"
+#include "python/functions.h"
+#include "record/thread.h"
+
+/* Installs the hook of this interpreter version. Returns its enum otrace_hook_kind, or -1 with an
+ * exception set. `*told` gets a note for the user, or NULL. */
+int otrace_hook_install(bool c_calls, const char **told);
+void otrace_hook_remove(void);
+bool otrace_hook_is_profile(void);
+
+/* The hooks themselves; the same contract. */
+#if OTRACE_HAS_MONITORING
+int otrace_monitoring_install(bool c_calls, bool *no_tool_free);
+bool otrace_monitoring_installed(void);
+void otrace_monitoring_remove(void);
+#endif
+int otrace_profile_install(bool c_calls);
+void otrace_profile_remove(void);
+
+/* Gives `threading`, once it is imported, the hook for threads to come. */
+void otrace_profile_follow_threads(void);
+
+/* A function that names threads begins or ends (OTRACE_TAG_SPECIAL); see threads.c. */
+void otrace_threads_special(PyObject *code, bool beginning);
+
+/* Reads the names of all living threads again. */
+void otrace_threads_refresh(void);
+
+/* struct otrace_host */
+void otrace_threads_started(struct otrace_thread *thread, bool beginning);
+
+/* The exception word of a slow end: the type of `value` (borrowed, NULL: not known). */
+static inline uint32_t otrace_exception_word(PyObject *value) {
+    return OTRACE_WITH_EXCEPTION | (value == NULL ? 0 : otrace_callable_type_id(Py_TYPE(value)));
+}
+
+static inline void otrace_c_begin(PyObject *callable) {
+    struct otrace_callable_key key = otrace_callable_key(callable);
+    if (key.key == NULL) {
+        return;
+    }
+    const struct otrace_callable *found = otrace_callable_find(callable, key);
+    if (__builtin_expect(!found->excluded, 1)) {
+        otrace_emit_begin(OTRACE_C_BEGIN, found->id,
+                          (uint32_t)((uintptr_t)key.key >> 3) & 0xffffffu);
+    }
+}
+
+static inline void otrace_c_end(PyObject *callable, bool raised) {
+    struct otrace_callable_key key = otrace_callable_key(callable);
+    if (key.key == NULL) {
+        return;
+    }
+    if (!raised &&
+        otrace_emit_end_known(OTRACE_C_END, (uint32_t)((uintptr_t)key.key >> 3) & 0xffffffu)) {
+        return;
+    }
+    const struct otrace_callable *found = otrace_callable_find(callable, key);
+    if (!found->excluded) {
+        otrace_thread_end(OTRACE_C_END, found->id, raised ? otrace_exception_word(NULL) : 0,
+                          otrace_clock_ticks());
+    }
+}
+
+#endif

@@ -1,0 +1,178 @@
+/* The hook of CPython 3.11: PyEval_SetProfile. Also used later when no monitoring tool id is free.
+ *
+ * A profile function belongs to one thread: threads alive at the start get theirs from here, those
+ * that `threading` starts later through its profile hook. Others cannot be reached. */
+#include "python/hook.h"
+
+#include <frameobject.h>
+
+#if !OTRACE_HAS_MONITORING
+#include <opcode.h>
+#endif
+
+static bool record_c_calls;
+
+/* ---- generators: the hook reports each of their runs as a call and a return ---- */
+
+enum place { AT_START, AT_RESUME, AT_YIELD, AT_OTHER };
+
+#if !OTRACE_HAS_MONITORING
+static enum place place_of(PyFrameObject *frame, PyCodeObject *code) {
+    int at = PyFrame_GetLasti(frame);
+    unsigned char op = at < 0 ? 0 : (unsigned char)code->co_code_adaptive[at];
+    if (op == RESUME || op == RESUME_QUICK) {
+        return code->co_code_adaptive[at + 1] == 0 ? AT_START : AT_RESUME;
+    }
+    return op == YIELD_VALUE ? AT_YIELD : AT_OTHER;
+}
+#else
+static enum place place_of(PyFrameObject *Py_UNUSED(frame), PyCodeObject *Py_UNUSED(code)) {
+    return AT_START; /* opcodes differ by version: a run counts as a call of its own */
+}
+#endif
+
+static void begin(PyFrameObject *frame, PyCodeObject *code, uint64_t tag) {
+    enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
+    if (place == AT_START) {
+        otrace_emit_begin(OTRACE_BEGIN, otrace_tag_id(tag), 0);
+    } else if (place == AT_RESUME) {
+        otrace_emit_begin(OTRACE_RESUME, otrace_tag_id(tag), 0);
+    } else { /* it still stands at its yield: throw() or close() */
+        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), otrace_exception_word(NULL),
+                            otrace_clock_ticks());
+    }
+}
+
+static void end(PyFrameObject *frame, PyCodeObject *code, uint64_t tag, PyObject *result) {
+    if (result == NULL) { /* the exception is out of reach here: its type stays unknown */
+        otrace_thread_end(OTRACE_END, otrace_tag_id(tag), otrace_exception_word(NULL),
+                          otrace_clock_ticks());
+    } else if (tag & OTRACE_TAG_GENERATOR && place_of(frame, code) == AT_YIELD) {
+        otrace_emit_end(OTRACE_YIELD, otrace_tag_id(tag));
+    } else {
+        otrace_emit_end(OTRACE_END, otrace_tag_id(tag));
+    }
+}
+
+static void on_python(PyFrameObject *frame, bool beginning, PyObject *result) {
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    uint64_t tag = otrace_function_tag((PyObject *)code);
+    if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
+        tag = otrace_function_see((PyObject *)code, NULL);
+        if (tag & OTRACE_TAG_SPECIAL) {
+            otrace_threads_special((PyObject *)code, beginning);
+        }
+    }
+    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+        if (beginning) {
+            begin(frame, code, tag);
+        } else {
+            end(frame, code, tag, result);
+        }
+    }
+    Py_DECREF(code); /* never the last reference: the frame runs it */
+}
+
+static bool caller_recorded(PyFrameObject *frame) {
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    uint64_t tag = otrace_function_tag((PyObject *)code);
+    if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
+        tag = otrace_function_see((PyObject *)code, NULL);
+    }
+    Py_DECREF(code);
+    return !(tag & OTRACE_TAG_EXCLUDED);
+}
+
+static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, PyObject *arg) {
+    switch (what) {
+    case PyTrace_CALL:
+    case PyTrace_RETURN:
+        on_python(frame, what == PyTrace_CALL, arg);
+        break;
+    case PyTrace_C_CALL:
+        if (record_c_calls && caller_recorded(frame)) {
+            otrace_c_begin(arg);
+        }
+        break;
+    case PyTrace_C_RETURN:
+    case PyTrace_C_EXCEPTION:
+        if (record_c_calls && caller_recorded(frame)) {
+            otrace_c_end(arg, what == PyTrace_C_EXCEPTION);
+        }
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+/* ---- threads that start later ---- */
+
+/* What `threading` calls for the first event of a new thread, in place of a Python profiler. */
+static PyObject *adopt_thread(PyObject *Py_UNUSED(self), PyObject *args) {
+    PyObject *frame, *event, *arg;
+    if (!PyArg_ParseTuple(args, "OOO", &frame, &event, &arg)) {
+        return NULL;
+    }
+    PyEval_SetProfile(on_event, NULL);
+    if (PyFrame_Check(frame) && PyUnicode_CompareWithASCIIString(event, "call") == 0) {
+        on_event(NULL, (PyFrameObject *)frame, PyTrace_CALL, NULL);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef adopt_method = {"otrace_adopt_thread", adopt_thread, METH_VARARGS, NULL};
+static PyObject *adopt; /* owned */
+
+void otrace_profile_follow_threads(void) {
+    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
+    PyObject *names = threading == NULL ? NULL : PyModule_GetDict(threading);
+    PyObject *hook = names == NULL ? NULL : PyDict_GetItemString(names, "_profile_hook");
+    if (adopt != NULL && (hook == NULL || hook == Py_None) && names != NULL) {
+        PyDict_SetItemString(names, "_profile_hook", adopt);
+    }
+    PyErr_Clear();
+}
+
+static void unfollow_threads(void) {
+    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
+    PyObject *names = threading == NULL ? NULL : PyModule_GetDict(threading);
+    if (names != NULL && PyDict_GetItemString(names, "_profile_hook") == adopt) {
+        PyDict_SetItemString(names, "_profile_hook", Py_None);
+    }
+    PyErr_Clear();
+}
+
+static void set_everywhere(Py_tracefunc function) {
+#if OTRACE_HAS_MONITORING
+    PyEval_SetProfileAllThreads(function, NULL);
+#else
+    PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    for (; thread != NULL; thread = PyThreadState_Next(thread)) {
+        /* A program's own profile function stays. */
+        bool free_or_ours = thread->c_profilefunc == NULL || thread->c_profilefunc == on_event;
+        if (free_or_ours && _PyEval_SetProfile(thread, function, NULL) != 0) {
+            PyErr_Clear();
+        }
+    }
+#endif
+}
+
+int otrace_profile_install(bool c_calls) {
+    record_c_calls = c_calls;
+    if (adopt == NULL) {
+        adopt = PyCFunction_New(&adopt_method, NULL);
+        if (adopt == NULL) {
+            return -1;
+        }
+        otrace_callable_hide(adopt);
+    }
+    otrace_profile_follow_threads();
+    set_everywhere(on_event);
+    return 0;
+}
+
+void otrace_profile_remove(void) {
+    set_everywhere(NULL);
+    unfollow_threads();
+}

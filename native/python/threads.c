@@ -1,0 +1,156 @@
+/* Threads as the interpreter knows them: their names, and the calls open when recording began.
+ *
+ * A name is read when the thread begins and ends (Thread._bootstrap_inner), when any thread is
+ * renamed (the setter of Thread.name), and at the end of a recording. Attributes are read past
+ * any __getattribute__ of a subclass, so that no Python code runs in here. */
+#include "python/hook.h"
+
+#include <string.h>
+
+#include "python/texts.h"
+#include "record/recorder.h"
+#include "record/states.h"
+
+static void publish_name(struct otrace_thread *thread, PyObject *name) {
+    if (name == NULL || !PyUnicode_Check(name) || thread->id == 0) {
+        return;
+    }
+    struct otrace_held_text held = otrace_text_hold(name);
+    uint64_t hash = (uint64_t)PyObject_Hash(name) | 1;
+    if (hash != thread->name_hash) {
+        thread->name_hash = hash;
+        otrace_names_note(OTRACE_META_THREAD_NAME, thread->id, held.text,
+                          (struct otrace_text){"", 0});
+    }
+    otrace_text_drop(&held);
+}
+
+static PyObject *name_attribute(void) {
+    static PyObject *attribute; /* owned for good */
+    if (attribute == NULL) {
+        attribute = PyUnicode_InternFromString("_name");
+    }
+    return attribute;
+}
+
+/* New reference to the `_name` of a threading.Thread, or NULL without an exception. */
+static PyObject *name_of(PyObject *thread_object) {
+    PyObject *attribute = name_attribute();
+    PyObject *name = attribute == NULL ? NULL : PyObject_GenericGetAttr(thread_object, attribute);
+    if (name == NULL) {
+        PyErr_Clear();
+    }
+    return name;
+}
+
+/* threading._active (borrowed), or NULL while threading is not imported. */
+static PyObject *active_threads(void) {
+    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
+    PyObject *active = threading != NULL && PyModule_Check(threading)
+                           ? PyDict_GetItemString(PyModule_GetDict(threading), "_active")
+                           : NULL;
+    PyErr_Clear();
+    return active != NULL && PyDict_Check(active) ? active : NULL;
+}
+
+static void refresh_name(struct otrace_thread *thread) {
+    PyObject *active = active_threads();
+    PyObject *ident = PyLong_FromUnsignedLong((unsigned long)thread->ident);
+    PyObject *object =
+        active == NULL || ident == NULL ? NULL : PyDict_GetItemWithError(active, ident);
+    PyErr_Clear();
+    Py_XDECREF(ident);
+    if (object != NULL) {
+        PyObject *name = name_of(object);
+        publish_name(thread, name);
+        Py_XDECREF(name);
+    }
+}
+
+void otrace_threads_refresh(void) {
+    otrace_states_each(refresh_name);
+}
+
+/* The thread's own object is not in threading._active at its beginning and end: it is `self`. */
+static void name_from_frame(PyFrameObject *frame) {
+    PyObject *self = otrace_frame_local(frame, "self");
+    PyObject *name = self == NULL ? NULL : name_of(self);
+    publish_name(otrace_thread_self, name);
+    Py_XDECREF(name);
+    Py_XDECREF(self);
+}
+
+void otrace_threads_special(PyObject *code, bool beginning) {
+    PyObject *qualname = ((PyCodeObject *)code)->co_qualname;
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    if (PyUnicode_CompareWithASCIIString(qualname, "Thread._bootstrap_inner") == 0) {
+        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+        if (frame != NULL) {
+            name_from_frame(frame);
+        }
+    } else if (!beginning && PyUnicode_CompareWithASCIIString(qualname, "<module>") == 0) {
+        if (otrace_hook_is_profile()) {
+            otrace_profile_follow_threads();
+        }
+    } else if (!beginning) {
+        otrace_threads_refresh();
+    }
+    PyErr_Restore(type, value, trace);
+}
+
+static enum otrace_record_kind opening_kind(PyCodeObject *code) {
+    return code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) ? OTRACE_RESUME
+                                                                               : OTRACE_BEGIN;
+}
+
+static size_t count_frames(void) {
+    size_t count = 0;
+    PyFrameObject *frame = PyEval_GetFrame();
+    Py_XINCREF(frame);
+    for (; frame != NULL; count++) {
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    return count;
+}
+
+/* Tells the frames of the calling thread, the outermost first. */
+static void tell_open_frames(struct otrace_thread *thread, bool beginning) {
+    size_t count = count_frames();
+    PyFrameObject **frames = PyMem_RawCalloc(count + 1, sizeof *frames); /* each owned */
+    if (frames == NULL || count == 0) {
+        PyMem_RawFree(frames);
+        return;
+    }
+    frames[0] = PyEval_GetFrame();
+    Py_INCREF(frames[0]);
+    for (size_t i = 1; i < count; i++) {
+        frames[i] = PyFrame_GetBack(frames[i - 1]);
+    }
+    for (size_t i = count; i-- > 0;) {
+        PyCodeObject *code = PyFrame_GetCode(frames[i]);
+        PyObject *globals = PyFrame_GetGlobals(frames[i]);
+        uint64_t tag = otrace_function_see((PyObject *)code, globals);
+        bool begins_now = i == 0 && beginning;
+        if (!(tag & OTRACE_TAG_EXCLUDED) && !begins_now) {
+            otrace_thread_push_open(thread, otrace_tag_id(tag), opening_kind(code));
+        }
+        Py_DECREF(globals);
+        Py_DECREF(code);
+        Py_DECREF(frames[i]);
+    }
+    PyMem_RawFree(frames);
+}
+
+void otrace_threads_started(struct otrace_thread *thread, bool beginning) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    thread->ident = (uint64_t)PyThread_get_thread_ident();
+    refresh_name(thread);
+    if (otrace_recorder.inherited) {
+        tell_open_frames(thread, beginning);
+    }
+    PyErr_Restore(type, value, trace);
+}

@@ -1,0 +1,45 @@
+/* The clock of a recording: raw ticks while recording, anchors to give them a meaning later. */
+#ifndef OTRACE_CLOCK_H
+#define OTRACE_CLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "format.h"
+
+#if defined(__x86_64__)
+#include <x86intrin.h>
+#endif
+
+/* Chosen once by otrace_clock_init; never changes while a recording runs. */
+extern enum otrace_clock_kind otrace_clock_kind;
+
+/* Reads /sys once and chooses the counter only where the kernel itself trusts it. */
+void otrace_clock_init(void);
+
+/* All three clocks at one moment: the tightest of a few tries, since a read may be preempted. */
+struct otrace_anchor otrace_clock_anchor(void);
+
+static inline uint64_t otrace_clock_ns(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t otrace_clock_ticks(void) {
+#if defined(__x86_64__)
+    if (__builtin_expect(otrace_clock_kind == OTRACE_CLOCK_TSC, 1)) {
+        return __rdtsc();
+    }
+#elif defined(__aarch64__)
+    if (__builtin_expect(otrace_clock_kind == OTRACE_CLOCK_CNTVCT, 1)) {
+        uint64_t ticks;
+        __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+        return ticks;
+    }
+#endif
+    return otrace_clock_ns(CLOCK_MONOTONIC);
+}
+
+#endif

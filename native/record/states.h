@@ -1,0 +1,26 @@
+/* Where thread states live: pages that the kernel clears in a forked child. */
+#ifndef OTRACE_STATES_H
+#define OTRACE_STATES_H
+
+#include <stdbool.h>
+
+struct otrace_thread;
+
+/* Once a process, before anything else. Returns 0 or a negative errno. */
+int otrace_states_init(void);
+
+/* False in a forked child until otrace_states_reset: everything here was wiped. */
+bool otrace_states_alive(void);
+void otrace_states_reset(void);
+
+/* A cleared state for the calling thread, given back when the thread ends; NULL: no memory. */
+struct otrace_thread *otrace_states_take(void);
+void otrace_states_give(struct otrace_thread *thread);
+
+/* True when `thread` was taken in this process (not the shared empty one, not a wiped one). */
+bool otrace_states_owns(const struct otrace_thread *thread);
+
+/* Calls `visit` for each state in use; the caller keeps their threads out of the hook. */
+void otrace_states_each(void (*visit)(struct otrace_thread *thread));
+
+#endif

@@ -1,0 +1,364 @@
+#include "record/thread.h"
+
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "record/chunk.h"
+#include "record/recorder.h"
+#include "record/states.h"
+
+#define SHORT_WORDS 5u /* a short word with every prefix, or TICK before it */
+#define STACK_FIRST 1024u
+#define STACK_LARGEST (UINT32_C(1) << 24)
+
+static struct otrace_open none_stack[1];
+static struct otrace_thread none = {.stack = none_stack, .top = none_stack + 1};
+
+__thread struct otrace_thread *otrace_thread_self __attribute__((tls_model("initial-exec"))) =
+    &none;
+
+static void put(struct otrace_thread *thread, otrace_word word) {
+    atomic_store_explicit((_Atomic otrace_word *)thread->cursor++, word, memory_order_release);
+}
+
+/* ---- the stack of open calls ---- */
+
+static size_t depth_of(const struct otrace_thread *thread) {
+    return (size_t)(thread->top - thread->stack) - 1;
+}
+
+static bool stack_create(struct otrace_thread *thread) {
+    size_t size = STACK_FIRST * sizeof *thread->stack;
+    void *stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED) {
+        return false;
+    }
+    thread->stack = stack; /* zeroed: id 0 in stack[0] matches nothing */
+    thread->stack_end = thread->stack + STACK_FIRST;
+    return true;
+}
+
+static bool stack_grow(struct otrace_thread *thread) {
+    size_t entries = (size_t)(thread->stack_end - thread->stack);
+    size_t used = (size_t)(thread->top - thread->stack);
+    if (entries >= STACK_LARGEST) {
+        return false;
+    }
+    void *stack = mremap(thread->stack, entries * sizeof *thread->stack,
+                         entries * 2 * sizeof *thread->stack, MREMAP_MAYMOVE);
+    if (stack == MAP_FAILED) {
+        return false;
+    }
+    thread->stack = stack;
+    thread->stack_end = thread->stack + entries * 2;
+    thread->top = thread->stack + used;
+    return true;
+}
+
+static bool push(struct otrace_thread *thread, uint32_t id, uint32_t kind, uint64_t tick) {
+    if (thread->top == thread->stack_end && !stack_grow(thread)) {
+        return false;
+    }
+    *thread->top++ = (struct otrace_open){.start_tick = tick, .id = id, .kind = kind};
+    return true;
+}
+
+static struct otrace_open *find(struct otrace_thread *thread, uint32_t id) {
+    for (struct otrace_open *open = thread->top - 1; open > thread->stack; open--) {
+        if (open->id == id) {
+            return open;
+        }
+    }
+    return NULL;
+}
+
+/* Closes what lies above `open`: the reader does the same at this end. */
+static void pop_above(struct otrace_thread *thread, struct otrace_open *open) {
+    for (struct otrace_open *above = open + 1; above < thread->top; above++) {
+        if (above->id & OTRACE_OPEN_IS_EVENT) {
+            thread->events_open--;
+        } else if (above->kind & OTRACE_OPEN_SILENT) {
+            thread->chunk_silent--;
+        } else {
+            thread->chunk_implicit++;
+        }
+    }
+    thread->top = open + 1;
+}
+
+/* ---- what may be written ---- */
+
+static bool below_max_depth(const struct otrace_thread *thread, size_t depth) {
+    uint32_t max = otrace_recorder.options.max_depth;
+    return max == 0 || depth - thread->events_open < max;
+}
+
+/* Sends the fast path here whenever something must not be written, or the stack not be pushed. */
+static void set_limits(struct otrace_thread *thread) {
+    uint32_t max = otrace_recorder.options.max_depth;
+    size_t calls = depth_of(thread) - thread->events_open;
+    bool hidden = thread->pauses > 0 || (max != 0 && calls > max);
+    thread->limit = hidden || thread->chunk == NULL ? NULL : (otrace_word *)thread->reserved_end;
+    thread->top_limit = thread->stack_end;
+    if (max != 0 && max + thread->events_open < (size_t)(thread->stack_end - thread->stack) - 1) {
+        thread->top_limit = thread->stack + 1 + max + thread->events_open;
+    }
+}
+
+static void count_dropped(struct otrace_thread *thread) {
+    struct otrace_segment_header *header = otrace_recorder.segment.header;
+    if (header != NULL) {
+        atomic_fetch_add_explicit(&header->dropped_no_space, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&thread->meta->dropped_records, 1, memory_order_relaxed);
+    }
+}
+
+static bool room(struct otrace_thread *thread, size_t words, uint64_t now) {
+    if (otrace_chunk_room(thread, words, now)) {
+        return true;
+    }
+    count_dropped(thread);
+    return false;
+}
+
+static bool write_short(struct otrace_thread *thread, enum otrace_record_kind kind, uint32_t id,
+                        uint32_t exception, uint64_t now) {
+    if (!room(thread, SHORT_WORDS, now)) {
+        return false;
+    }
+    otrace_word *start = thread->cursor;
+    uint64_t delta = now - thread->last_tick;
+    if (delta >> OTRACE_DELTA_LONG_BITS) {
+        start[1] = (otrace_word)now;
+        start[2] = (otrace_word)(now >> 32);
+        put(thread, OTRACE_LONG(OTRACE_X_TICK, 3));
+        thread->cursor += 2;
+        delta = 0;
+    } else if (delta >> OTRACE_DELTA_SHORT_BITS) {
+        put(thread, OTRACE_LONG(OTRACE_X_TIME, delta >> OTRACE_DELTA_SHORT_BITS));
+    }
+    if (id >> OTRACE_ID_SHORT_BITS) {
+        put(thread, OTRACE_LONG(OTRACE_X_ID, id >> OTRACE_ID_SHORT_BITS));
+    }
+    if (exception & OTRACE_WITH_EXCEPTION) {
+        put(thread, OTRACE_LONG(OTRACE_X_EXC, exception & 0xffffffu));
+    }
+    put(thread, OTRACE_WORD(kind, id, delta & 0xffffu));
+    thread->chunk_extra_words += thread->cursor - start - 1;
+    thread->last_tick = now;
+    return true;
+}
+
+static struct otrace_thread *ready(bool beginning) {
+    struct otrace_thread *thread = otrace_thread_self;
+    return thread->id != 0 ? thread : otrace_thread_register(beginning);
+}
+
+void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t exception,
+                         uint64_t now) {
+    struct otrace_thread *thread = ready(true);
+    if (thread == NULL) {
+        return;
+    }
+    /* A counter read on another core may lie a little behind: time never runs backwards. */
+    now = now > thread->last_tick ? now : thread->last_tick;
+    bool written = thread->pauses == 0 && below_max_depth(thread, depth_of(thread)) &&
+                   write_short(thread, kind, id, exception, now);
+    if (push(thread, id, (uint32_t)kind | (written ? 0 : OTRACE_OPEN_SILENT), now) && !written) {
+        thread->chunk_silent++;
+    }
+    set_limits(thread);
+}
+
+void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t exception,
+                       uint64_t now) {
+    struct otrace_thread *thread = ready(false);
+    struct otrace_open *open = thread == NULL ? NULL : find(thread, id);
+    if (open == NULL) {
+        return; /* it began before the recording: nothing to end */
+    }
+    now = now > thread->last_tick ? now : thread->last_tick;
+    pop_above(thread, open);
+    if (open->kind & OTRACE_OPEN_SILENT) {
+        thread->chunk_silent--;
+    } else if (thread->pauses > 0 || !write_short(thread, kind, id, exception, now)) {
+        thread->chunk_silent_ends++;
+    }
+    thread->top = open;
+    set_limits(thread);
+}
+
+void otrace_thread_push_open(struct otrace_thread *thread, uint32_t id,
+                             enum otrace_record_kind kind) {
+    uint64_t start = otrace_recorder.segment.header->start_anchor.tick;
+    push(thread, id, (uint32_t)kind | OTRACE_OPEN_INHERITED, start);
+}
+
+void otrace_thread_pause(void) {
+    struct otrace_thread *thread = ready(false);
+    if (thread == NULL) {
+        return;
+    }
+    if (thread->pauses++ == 0) {
+        thread->pauses = 0;
+        otrace_thread_write(OTRACE_X_PAUSE, 0, NULL, 0);
+        thread->pauses = 1;
+    }
+    set_limits(thread);
+}
+
+void otrace_thread_resume(void) {
+    struct otrace_thread *thread = otrace_thread_self;
+    if (thread->id == 0 || thread->pauses == 0 || --thread->pauses > 0) {
+        return;
+    }
+    for (struct otrace_open *open = thread->stack + 1; open < thread->top; open++) {
+        size_t depth = (size_t)(open - thread->stack) - 1;
+        if (below_max_depth(thread, depth)) {
+            open->kind &= ~OTRACE_OPEN_SILENT;
+        }
+    }
+    uint64_t now = otrace_clock_ticks();
+    if (room(thread, otrace_chunk_sync_words(thread), now)) {
+        otrace_chunk_sync(thread, now);
+    }
+    set_limits(thread);
+}
+
+/* ---- records of several words ---- */
+
+static void track_event(struct otrace_thread *thread, enum otrace_extended sub,
+                        const otrace_word *payload, uint64_t now) {
+    uint32_t id = payload[0] | OTRACE_OPEN_IS_EVENT;
+    if (sub == OTRACE_X_EVENT_BEGIN) {
+        thread->events_open += push(thread, id, payload[1] << 8, now);
+        return;
+    }
+    struct otrace_open *open = find(thread, id);
+    if (open != NULL) {
+        pop_above(thread, open);
+        thread->top = open;
+        thread->events_open--;
+    }
+}
+
+bool otrace_thread_write(enum otrace_extended sub, uint32_t flags, const otrace_word *payload,
+                         size_t words) {
+    struct otrace_thread *thread = ready(false);
+    bool event = sub == OTRACE_X_EVENT_BEGIN || sub == OTRACE_X_EVENT_END;
+    size_t total = 3 + words;
+    if (thread == NULL || (thread->pauses > 0 && !event)) {
+        return false;
+    }
+    uint64_t now = otrace_clock_ticks();
+    now = now > thread->last_tick ? now : thread->last_tick;
+    bool written = thread->pauses == 0 && words <= OTRACE_PAYLOAD_WORDS && room(thread, total, now);
+    if (written) {
+        otrace_word *at = thread->cursor;
+        at[1] = (otrace_word)now;
+        at[2] = (otrace_word)(now >> 32);
+        if (words > 0) {
+            memcpy(at + 3, payload, words * sizeof *payload);
+        }
+        put(thread, OTRACE_LONG(sub, total | (size_t)flags << 16));
+        thread->cursor = at + total;
+        thread->chunk_extra_words += (int64_t)total;
+        thread->last_tick = now;
+    }
+    if (event && (written || sub == OTRACE_X_EVENT_END)) {
+        track_event(thread, sub, payload, now);
+    }
+    set_limits(thread);
+    return written;
+}
+
+/* ---- registration ---- */
+
+static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid) {
+    struct otrace_segment *segment = &otrace_recorder.segment;
+    struct otrace_meta *meta = otrace_segment_meta_room(segment, sizeof(struct otrace_meta_thread));
+    if (meta == NULL) {
+        return NULL;
+    }
+    struct otrace_meta_thread *thread = (struct otrace_meta_thread *)meta;
+    meta->size = sizeof *thread;
+    meta->type = OTRACE_META_THREAD;
+    meta->id = id;
+    thread->os_tid = os_tid;
+    thread->start_tick = otrace_clock_ticks();
+    otrace_segment_meta_publish(segment, meta);
+    return thread;
+}
+
+static bool set_up(struct otrace_thread *thread) {
+    thread->os_tid = (uint32_t)syscall(SYS_gettid);
+    if (thread->stack == NULL && !stack_create(thread)) {
+        return false;
+    }
+    thread->top = thread->stack + 1;
+    thread->pauses = thread->events_open = 0;
+    thread->thread_sequence = 0;
+    thread->chunk = NULL;
+    thread->cursor = thread->limit = NULL;
+    thread->last_tick = 0;
+    thread->chunk_silent = thread->chunk_implicit = thread->chunk_silent_ends = 0;
+    otrace_recorder_lock();
+    uint32_t id = otrace_recorder.next_thread_id;
+    thread->meta = publish_meta(id, thread->os_tid);
+    if (thread->meta != NULL) {
+        otrace_recorder.next_thread_id++;
+        thread->id = id;
+    }
+    otrace_recorder_unlock();
+    return thread->id != 0;
+}
+
+struct otrace_thread *otrace_thread_register(bool beginning) {
+    struct otrace_recorder *recorder = &otrace_recorder;
+    if (!otrace_recorder_is_ours()) {
+        otrace_recorder_forked();
+    }
+    if (!recorder->recording) {
+        return NULL;
+    }
+    struct otrace_thread *thread = otrace_thread_self;
+    if (!otrace_states_owns(thread)) {
+        thread = otrace_states_take();
+        if (thread == NULL) {
+            return NULL;
+        }
+        otrace_thread_self = thread;
+    }
+    if (!set_up(thread)) {
+        return NULL;
+    }
+    recorder->host.thread_started(thread, beginning);
+    set_limits(thread);
+    return thread;
+}
+
+void otrace_thread_exited(struct otrace_thread *thread) {
+    otrace_thread_self = &none;
+    if (thread->id != 0) {
+        otrace_chunk_close(thread);
+        if (thread->meta != NULL) {
+            atomic_store_explicit(&thread->meta->end_tick, otrace_clock_ticks(),
+                                  memory_order_relaxed);
+        }
+    }
+    if (thread->stack != NULL) {
+        munmap(thread->stack, (size_t)((char *)thread->stack_end - (char *)thread->stack));
+    }
+    otrace_states_give(thread);
+}
+
+void otrace_thread_detach(struct otrace_thread *thread) {
+    if (thread->id != 0) {
+        otrace_chunk_close(thread);
+    }
+    thread->id = 0;
+    thread->meta = NULL;
+    thread->cursor = thread->limit = NULL;
+}

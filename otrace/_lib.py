@@ -1,0 +1,97 @@
+"""The recorder's half of the compiled module: statuses become exceptions, text becomes bytes.
+
+The only importer of `otrace._native` on the recording side. The traced program loads this module:
+it imports nothing that an interpreter has not loaded anyway.
+"""
+
+import errno
+import os
+
+from otrace._native import ffi, lib
+from otrace.errors import RecorderError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from otrace.config import Options
+
+OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+_CAUSES = {
+    errno.EBUSY: "a recording already runs in this process; stop it first",
+    errno.ENOTSUP: "the interpreter refused the hook (otrace needs the main interpreter of CPython)",
+    errno.EFBIG: "the limit on file sizes (ulimit -f) leaves no room for a buffer",
+    errno.ENAMETOOLONG: "the path is too long",
+    errno.ENOSPC: "the file system is full; choose another folder with session_dir",
+}
+
+
+class Status:
+    """What the recorder of this process does now."""
+
+    def __init__(self) -> None:
+        raw = ffi.new("struct otrace_record_status *")
+        lib.otrace_record_status(raw)
+        self.recording = bool(raw.recording)
+        self.stop_errno = int(raw.stop_errno)
+        self.lost_calls = int(raw.lost_calls)
+        self.told: str | None = _text(raw.told)
+        self.path: str = os.fsdecode(ffi.string(raw.path))
+
+
+def _text(pointer: object) -> str | None:
+    return None if pointer == ffi.NULL else str(ffi.string(pointer).decode())
+
+
+def library_folders() -> list[str]:
+    """The folders of the standard library; site-packages is known by its name."""
+    return [os.path.dirname(os.path.abspath(os.__file__))]
+
+
+def start(options: "Options", folder: str, *, inherited: bool) -> None:
+    """Record this process into the session `folder`.
+
+    `inherited`: the calls that are open now are told, marked as cut. Raises RecorderError.
+    """
+    keep: list[object] = []  # cffi frees a buffer with its last reference
+
+    def lines(items: "Iterable[str]") -> object:
+        pointer = ffi.new("char[]", os.fsencode("\n".join(items)))
+        keep.append(pointer)
+        return pointer
+
+    raw = ffi.new("struct otrace_record_options *")
+    raw.folder = lines([folder])
+    raw.buffer_size = options.buffer_size
+    raw.min_duration_ns = options.min_duration_ns
+    raw.max_depth = options.max_depth
+    raw.c_calls = options.c_calls
+    raw.follow_forks = options.follow
+    raw.inherited = inherited
+    raw.include = lines(options.include)
+    raw.exclude = lines(options.exclude)
+    raw.exclude_functions = lines(options.exclude_functions)
+    raw.library_paths = ffi.NULL if options.stdlib else lines(library_folders())
+    raw.own_path = lines([OWN_FOLDER])
+    status = -lib.otrace_record_start(raw)
+    if status != 0:
+        cause = _CAUSES.get(status, os.strerror(status))
+        raise RecorderError(f"cannot record into {folder}: {cause}")
+
+
+def stop() -> None:
+    """Stop recording and close the segment. Raises RecorderError when none runs."""
+    if lib.otrace_record_stop() != 0:
+        raise RecorderError("cannot stop: no recording runs in this process")
+
+
+def name_process(name: str) -> None:
+    """Show `name` for this process; without effect when nothing records."""
+    lib.otrace_record_name_process(os.fsencode(name))
+
+
+def publish(namespace: dict[str, object], decorate: "Callable[..., object]") -> None:
+    """Put the C callables (log_event and its kin) into `namespace`."""
+    if lib.otrace_record_publish(id(namespace), id(decorate)) != 0:
+        raise ImportError("otrace: the compiled module could not set up its callables")

@@ -1,0 +1,31 @@
+"""Starts otrace where the interpreter lacks its start-up file, then runs the next sitecustomize.
+
+On the path only when `otrace run` put this folder first in PYTHONPATH.
+"""
+
+import os
+import sys
+
+_here = os.path.dirname(os.path.abspath(__file__))
+
+
+def _run_next() -> None:
+    """Import the sitecustomize that this one hides, as the program would have had it."""
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != _here]
+    own = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError as error:
+        if error.name != "sitecustomize":
+            raise
+        if own is not None:
+            sys.modules["sitecustomize"] = own
+
+
+try:
+    from otrace.bootstrap import start
+
+    start()
+except ImportError:
+    pass
+_run_next()
