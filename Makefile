@@ -47,15 +47,17 @@ bench: $(INSTALLED) ## measure otrace against its peers (minutes)
 	$(VENV)/bin/python benchmarks/run.py $(BENCH_ARGS)
 
 lint: $(INSTALLED_LINT) ## check style and types
-	$(VENV)-lint/bin/ruff check .
-	$(VENV)-lint/bin/ruff format --check .
-	$(VENV)-lint/bin/mypy
-	$(if $(C_FILES),$(VENV)-lint/bin/clang-format --dry-run -Werror $(C_FILES))
+	@failed=; check() { echo "$$@" | cut -c 1-70; "$$@" || failed="$$failed $$(basename "$$1")"; }; \
+	check $(VENV)-lint/bin/ruff check . --output-format concise; \
+	check $(VENV)-lint/bin/ruff format --check .; \
+	check $(VENV)-lint/bin/mypy; \
+	check $(VENV)-lint/bin/clang-format --dry-run -Werror $(C_FILES); \
+	[ -z "$$failed" ] || { echo "lint: these complain:$$failed" >&2; exit 1; }
 
 format: $(INSTALLED_LINT) ## put Python and C into the house style
 	$(VENV)-lint/bin/ruff check --fix-only .
 	$(VENV)-lint/bin/ruff format .
-	$(if $(C_FILES),$(VENV)-lint/bin/clang-format -i $(C_FILES))
+	$(VENV)-lint/bin/clang-format -i $(C_FILES)
 
 test-dist: $(INSTALLED) ## build sdist and wheel, and try each in a clean environment
 	$(VENV)/bin/python -m pip install --quiet build

@@ -1,4 +1,4 @@
-"""Tries an installed otrace as its first user would; for a clean environment and an empty folder."""
+"""Tries an installed otrace as its first user would, in a clean environment and an empty folder."""
 
 from __future__ import annotations
 
@@ -32,16 +32,19 @@ def run(*command: str | Path, expect: int = 0) -> str:
 
 
 def check_version() -> None:
+    """The command tells the version that the package has."""
     version = importlib.metadata.version("otrace")
     assert version in run(BIN / "otrace", "--version")
 
 
 def check_license() -> None:
+    """The license comes with the package."""
     files = importlib.metadata.files("otrace") or []
     assert any(file.name == "LICENSE" for file in files), "the license is not in the package"
 
 
 def check_import_is_light() -> None:
+    """Importing otrace imports none of the large packages it can use."""
     script = "import otrace, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = set(run(sys.executable, "-c", script).split())
     heavy = loaded & {"opentelemetry", "grpc", "google", "click", "rich", "requests"}
@@ -49,6 +52,7 @@ def check_import_is_light() -> None:
 
 
 def check_chrome_trace() -> None:
+    """A traced program behaves as a plain one, and every call is in the trace."""
     Path("app.py").write_text(APP)
     plain = run(sys.executable, "app.py", "a", "b", expect=3)
     traced = run(BIN / "otrace", "run", "-o", "t.json", "app.py", "a", "b", expect=3)
@@ -59,17 +63,20 @@ def check_chrome_trace() -> None:
 
 
 def check_perfetto_trace() -> None:
+    """The suffix chooses the other format."""
     run(BIN / "otrace", "run", "-o", "t.pftrace", "app.py", expect=3)
     assert Path("t.pftrace").stat().st_size > 1000
 
 
 def check_exporters() -> None:
+    """The built-in exporters are found through their entry points."""
     listed = run(BIN / "otrace", "exporters")
     for name in ("chrome", "perfetto", "otlp"):
         assert name in listed, f"the exporter {name} is not listed:\n{listed}"
 
 
 def main() -> None:
+    """Runs every check, in order; the first that fails ends it."""
     for check in (
         check_version,
         check_license,

@@ -195,7 +195,7 @@ class UIRequestHandler(SimpleHTTPRequestHandler):
         self.directory = str(self.server.ui_folder)
         return super().translate_path(path)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Quiet: pytest's output is for the tests."""
 
 
