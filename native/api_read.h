@@ -52,6 +52,7 @@ struct otrace_segment;
 struct otrace_segment_info {
     uint32_t format_major, format_minor;
     uint32_t clock_kind, state, pid, parent_pid, python_version, flags;
+    uint32_t stop_errno; /* why the recording ended early; 0: it did not */
     uint64_t start_tick, start_mono_ns, start_wall_ns;
     uint64_t end_tick, end_mono_ns, end_wall_ns; /* 0 until ended in order */
     uint64_t min_duration_ns;

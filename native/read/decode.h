@@ -77,8 +77,9 @@ void otrace_decoder_counts(const struct otrace_decoder *decoder,
 
 /* ---- what the inlined fast path needs to see; not for users --------------------------------- */
 
-#define OTRACE_FRAME_PHANTOM 0x40000000u /* stands for `index` open calls that nobody told about   \
-                                          */
+#define OTRACE_FRAME_PHANTOM                                                                       \
+    0x40000000u /* stands for `index` open calls that nobody told about                            \
+                 */
 
 struct otrace_frame {
     uint64_t start_tick; /* as recorded: resynchronising compares it */
@@ -98,7 +99,7 @@ struct otrace_decoder_core {
     struct otrace_frame *stack; /* [0] is a sentinel that no record matches, [depth] the top */
     uint32_t depth, capacity;
     uint64_t next_index;
-    int64_t last_ns; /* edges never go back in time */
+    int64_t last_ns; /* each begin and end comes later than all before, by 1 ns if need be */
     int64_t min_ns;  /* of completed calls */
     uint64_t calls_short;
     bool begins;

@@ -83,7 +83,7 @@ static inline int otrace_decoder_next(struct otrace_decoder *decoder, struct otr
                 int64_t ns = otrace_clock_piece_convert(&core->piece, tick);
                 core->tick = tick;
                 core->position++;
-                core->last_ns = ns = ns < core->last_ns ? core->last_ns : ns;
+                core->last_ns = ns = ns <= core->last_ns ? core->last_ns + 1 : ns;
                 if (kind & 1) { /* 1, 3, 5: BEGIN, C_BEGIN, RESUME */
                     uint32_t flags = kind == OTRACE_C_BEGIN  ? OTRACE_CALL_C
                                      : kind == OTRACE_RESUME ? OTRACE_CALL_RESUMED
