@@ -50,8 +50,10 @@ fuzz: $(call native-programs,asan,$(NATIVE_FUZZERS)) ## feed a million damaged r
 # Linux differ between the two machines in nothing that the C here depends on.
 PYTHON_INCLUDE = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
-check-arm64: $(call native-programs,arm64,$(NATIVE_TESTS) $(NATIVE_FUZZERS)) $(patsubst %.c,$(BUILD)/native/arm64/%.o,$(NATIVE_UNITS)) ## compile the C for arm64
+check-arm64: $(call native-programs,arm64,$(NATIVE_TESTS) $(NATIVE_FUZZERS)) $(patsubst %.c,$(BUILD)/native/arm64/%.o,$(NATIVE_UNITS)) ## compile the C for arm64, and run its tests under qemu if it is here
 	@include="$(PYTHON_INCLUDE)"; for unit in $(wildcard native/python/*.c); do \
 	    echo "arm64   $$unit ($$include)"; \
 	    $(ARM64_CC) $(NATIVE_CFLAGS) -fPIC -I"$$include" -c -o /dev/null $$unit || exit 1; \
 	done
+	@if command -v qemu-aarch64 >/dev/null; then RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+	    .ci/run-native $(call native-programs,arm64,$(NATIVE_TESTS)); fi
