@@ -4,7 +4,6 @@ The only importer of `otrace._native` on the recording side. The traced program 
 it imports nothing that an interpreter has not loaded anyway.
 """
 
-import errno
 import os
 
 from otrace._native import ffi, lib
@@ -18,12 +17,14 @@ if TYPE_CHECKING:
 
 OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
 
+# Linux's numbers: `errno` would be a module more in the traced program's sys.modules.
+_EBUSY, _EFBIG, _ENOSPC, _ENAMETOOLONG, _ENOTSUP = 16, 27, 28, 36, 95
 _CAUSES = {
-    errno.EBUSY: "a recording already runs in this process; stop it first",
-    errno.ENOTSUP: "the interpreter refused the hook (otrace needs the main interpreter of CPython)",
-    errno.EFBIG: "the limit on file sizes (ulimit -f) leaves no room for a buffer",
-    errno.ENAMETOOLONG: "the path is too long",
-    errno.ENOSPC: "the file system is full; choose another folder with session_dir",
+    _EBUSY: "a recording already runs in this process; stop it first",
+    _ENOTSUP: "the interpreter refused the hook (it needs CPython's main interpreter)",
+    _EFBIG: "the limit on file sizes (ulimit -f) leaves no room for a buffer",
+    _ENAMETOOLONG: "the path is too long",
+    _ENOSPC: "the file system is full; choose another folder with session_dir",
 }
 
 

@@ -28,6 +28,9 @@ static inline struct otrace_callable_key otrace_key_of_method(const PyMethodDef 
     return (struct otrace_callable_key){method, method->ml_name, (const void *)method->ml_meth};
 }
 
+/* The one definition behind the __new__ of every C type: it does not tell them apart. */
+extern const PyMethodDef *otrace_new_method;
+
 /* The rare kinds, out of line. */
 struct otrace_callable_key otrace_callable_key_other(PyObject *callable);
 
@@ -37,7 +40,10 @@ static inline struct otrace_callable_key otrace_callable_key(PyObject *callable)
         return (struct otrace_callable_key){NULL, NULL, NULL};
     }
     if (type == &PyCFunction_Type) {
-        return otrace_key_of_method(((PyCFunctionObject *)callable)->m_ml);
+        const PyMethodDef *method = ((PyCFunctionObject *)callable)->m_ml;
+        return __builtin_expect(method != otrace_new_method, 1)
+                   ? otrace_key_of_method(method)
+                   : otrace_callable_key_other(callable);
     }
     if (type == &PyMethodDescr_Type) {
         return otrace_key_of_method(((PyMethodDescrObject *)callable)->d_method);

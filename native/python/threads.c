@@ -6,6 +6,7 @@
 #include "python/hook.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "python/texts.h"
 #include "record/recorder.h"
@@ -149,6 +150,11 @@ void otrace_threads_started(struct otrace_thread *thread, bool beginning) {
     PyErr_Fetch(&type, &value, &trace);
     thread->ident = (uint64_t)PyThread_get_thread_ident();
     refresh_name(thread);
+    if (thread->name_hash == 0 && thread->os_tid == (uint32_t)getpid()) {
+        /* What `threading` will call it once it is imported. */
+        otrace_names_note(OTRACE_META_THREAD_NAME, thread->id, otrace_text_literal("MainThread"),
+                          (struct otrace_text){"", 0});
+    }
     if (otrace_recorder.inherited) {
         tell_open_frames(thread, beginning);
     }
