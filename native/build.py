@@ -83,7 +83,7 @@ class BuildNative(build_ext):
 class BuildPython(build_py):
     """Puts the start-up files of `otrace/bootstrap` beside the packages, where site finds them."""
 
-    START_FILES = ("otrace.pth", "otrace.start")
+    START_FILES = ("otrace.pth", "otrace.start", "_otrace_start.py")
 
     def run(self) -> None:
         """Copies the packages, then the start-up files into the root of the wheel."""

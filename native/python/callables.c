@@ -9,6 +9,7 @@
 #define SLOTS_FIRST 1024
 
 struct otrace_callables otrace_callables;
+const PyMethodDef *otrace_new_method;
 
 static PyTypeObject *method_wrapper_type; /* not public: taken from a method-wrapper */
 
@@ -31,8 +32,14 @@ struct otrace_callable_key otrace_callable_key_other(PyObject *callable) {
     if (PyType_Check(callable)) {
         return key_of_type((PyTypeObject *)callable);
     }
-    if (PyCFunction_Check(callable)) { /* a builtin method with its class, or a subtype */
-        return otrace_key_of_method(((PyCFunctionObject *)callable)->m_ml);
+    if (PyCFunction_Check(callable)) { /* __new__, a builtin method with its class, a subtype */
+        PyCFunctionObject *function = (PyCFunctionObject *)callable;
+        struct otrace_callable_key key = otrace_key_of_method(function->m_ml);
+        if (function->m_ml == otrace_new_method) {
+            /* Beside the type's own key, which is its address: objects are 16-byte aligned. */
+            key.key = (const char *)function->m_self + 8;
+        }
+        return key;
     }
     if (type == &PyClassMethodDescr_Type) {
         return otrace_key_of_method(((PyMethodDescrObject *)callable)->d_method);
@@ -99,17 +106,24 @@ static PyTypeObject *defining_type(PyTypeObject *type, const PyMethodDef *method
             }
         }
     }
-    return type;
+    return NULL;
+}
+
+/* A method bound to a class is the class's own (dict.fromkeys) or its metaclass's (type.mro). */
+static PyTypeObject *owner_of(PyObject *self, const PyMethodDef *method) {
+    PyTypeObject *own = PyType_Check(self) ? defining_type((PyTypeObject *)self, method) : NULL;
+    PyTypeObject *owner = own != NULL ? own : defining_type(Py_TYPE(self), method);
+    if (owner != NULL) {
+        return owner;
+    }
+    return PyType_Check(self) ? (PyTypeObject *)self : Py_TYPE(self);
 }
 
 static struct name name_of_function(PyCFunctionObject *function) {
     const PyMethodDef *method = function->m_ml;
     PyObject *self = function->m_self;
-    if (self != NULL && PyType_Check(self)) {
-        return name_of_member(defining_type((PyTypeObject *)self, method), method->ml_name);
-    }
     if (self != NULL && !PyModule_Check(self)) {
-        return name_of_member(defining_type(Py_TYPE(self), method), method->ml_name);
+        return name_of_member(owner_of(self, method), method->ml_name);
     }
     struct name found = {{{"", 0}, NULL}, {otrace_text_literal(method->ml_name), NULL}};
     if (function->m_module != NULL && PyUnicode_Check(function->m_module)) {
@@ -215,6 +229,12 @@ int otrace_callables_begin(bool filter_changed) {
         }
         method_wrapper_type = Py_TYPE(wrapper);
         Py_DECREF(wrapper);
+        PyObject *new = PyObject_GetAttrString((PyObject *)&PyBaseObject_Type, "__new__");
+        if (new != NULL && PyCFunction_Check(new)) {
+            otrace_new_method = ((PyCFunctionObject *)new)->m_ml;
+        }
+        PyErr_Clear();
+        Py_XDECREF(new);
     }
     if (table->slots != NULL && filter_changed) {
         memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);

@@ -1,5 +1,6 @@
 /* The door's Python half: takes the GIL, puts the recorder and the hook together. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -110,6 +111,7 @@ int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
 }
 
 int otrace_record_name_process(const char *name) {
+    snprintf(otrace_recorder.process_name, sizeof otrace_recorder.process_name, "%s", name);
     return otrace_names_note(OTRACE_META_PROCESS_NAME, 0, otrace_text_literal(name),
                              (struct otrace_text){"", 0});
 }

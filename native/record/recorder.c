@@ -23,6 +23,10 @@ static int open_segment(struct otrace_recorder *recorder) {
     otrace_recorder_lock();
     status = recorder->closed == NULL ? -ENOMEM : otrace_names_replay(&recorder->segment);
     otrace_recorder_unlock();
+    if (status == 0 && recorder->process_name[0] != '\0') {
+        struct otrace_text name = {recorder->process_name, strlen(recorder->process_name)};
+        otrace_names_note(OTRACE_META_PROCESS_NAME, 0, name, (struct otrace_text){"", 0});
+    }
     if (status != 0) {
         unlink(recorder->segment.path);
         otrace_segment_forget(&recorder->segment);

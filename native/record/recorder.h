@@ -27,6 +27,7 @@ struct otrace_recorder {
     struct otrace_segment segment;
     struct otrace_segment_options options; /* to make the segment of a forked child */
     char folder[4096];
+    char process_name[256]; /* what forked children show too */
     struct otrace_host host;
 
     uint32_t *closed; /* circular list of closed chunks, the oldest first */

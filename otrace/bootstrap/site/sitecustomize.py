@@ -23,7 +23,7 @@ def _run_next() -> None:
 
 
 try:
-    from otrace.bootstrap import start
+    from otrace.bootstrap._otrace_start import start
 
     start()
 except ImportError:
