@@ -37,7 +37,7 @@ NOT_TAKEN = {
 # From the kernel these concern the supervisor's own use of the processor.
 OWN_LIMITS = {signal.SIGXCPU, signal.SIGPROF, signal.SIGVTALRM}
 STOPS = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
-RESET_IN_PROGRAM = [signal.SIGPIPE, signal.SIGXFSZ]  # Python ignores them from its start
+RESET_IN_PROGRAM = (signal.SIGPIPE, signal.SIGXFSZ)  # Python ignores them from its start
 INTERRUPTS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 TAKEN = frozenset(signal.valid_signals()) - NOT_TAKEN
 
@@ -78,11 +78,12 @@ def run(
     Afterwards SIGINT, SIGQUIT, SIGTERM and SIGHUP raise KeyboardInterrupt. Raises UsageError when
     it cannot be started.
     """
+    child_signals = signal.getsignal(signal.SIGCHLD)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, it would hide how the program ended
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
     witness = Witness.start(TAKEN)
     try:
-        pid = start(program, environment, mask)
+        pid = start(program, environment, mask, child_signals)
         release_descriptors(kept_descriptors)
         if on_start is not None:
             on_start(pid)
@@ -104,26 +105,54 @@ def interrupt(number: int, frame: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def start(program: Program, environment: Mapping[str, str], mask: Collection[int]) -> int:
-    """Start the program with the signal mask `mask`; returns its process id."""
-    attempts = [(program.executable, program.argv)]
-    # A script without a first line that names its interpreter: shells run it themselves.
-    attempts.append(("/bin/sh", ("sh", program.executable, *program.argv[1:])))
-    for executable, argv in attempts:
+def start(
+    program: Program, environment: Mapping[str, str], mask: Collection[int], child_signals: object
+) -> int:
+    """Start the program with the signal mask `mask`; returns its process id.
+
+    Forked by hand: glibc's posix_spawn leaves two of its own signals ignored in the program.
+    """
+    reading, writing = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise UsageError(f"cannot start {program.name}: {error.strerror}") from None
+    if pid == 0:
         try:
-            return os.posix_spawn(
-                executable,
-                argv,
-                environment,
-                setsigmask=mask,
-                setsigdef=RESET_IN_PROGRAM,
-            )
+            become(program, environment, mask, child_signals)
         except OSError as error:
-            if error.errno != errno.ENOEXEC or executable == "/bin/sh":
-                raise UsageError(f"cannot start {program.executable}: {error.strerror}") from None
+            os.write(writing, f"{program.executable}: {error.strerror}".encode(errors="replace"))
         except ValueError as error:  # a NUL character in an argument
-            raise UsageError(f"cannot start {program.name}: {error}") from None
-    raise AssertionError
+            os.write(writing, f"{program.name}: {error}".encode(errors="replace"))
+        finally:
+            os._exit(127)
+    os.close(writing)
+    with open(reading, encoding="utf-8", errors="replace") as file:
+        failure = file.read()  # ends when the program is there: it does not inherit the pipe
+    if failure:
+        os.waitpid(pid, 0)
+        raise UsageError(f"cannot start {failure}")
+    return pid
+
+
+def become(
+    program: Program, environment: Mapping[str, str], mask: Collection[int], child_signals: object
+) -> NoReturn:
+    """In the new process: become the program. Raises OSError, ValueError."""
+    for number in RESET_IN_PROGRAM:
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # one that came already ends the program
+    if child_signals == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    try:
+        os.execve(program.executable, program.argv, environment)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # A script whose first line names no interpreter: shells run it themselves.
+        os.execve("/bin/sh", ("sh", program.executable, *program.argv[1:]), environment)
 
 
 def release_descriptors(kept: Collection[int]) -> None:
@@ -182,10 +211,10 @@ def stop_like(pid: int, number: int) -> None:
         return  # continued meanwhile: stopping now would lose that
     if number not in STOPS or signal.getsignal(number) == signal.SIG_IGN:
         number = signal.SIGSTOP
-    else:
+    os.kill(os.getpid(), number)  # blocked as yet, so that it is one with what the terminal sent
+    if number != signal.SIGSTOP:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
-    os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
 
 
 def is_stopped(pid: int) -> bool:

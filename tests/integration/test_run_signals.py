@@ -179,6 +179,26 @@ def test_ignored_at_the_start_stays_ignored(otrace):
     assert done.stdout == "True True True\n"
 
 
+def test_ignored_ends_of_children_stay_ignored(otrace):
+    otrace.write(
+        "app.py",
+        "import signal, sys\nprint(signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN)\n"
+        "sys.exit(5)\n",
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "otrace", "run", "-q", "app.py"],
+        preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
+        cwd=otrace.folder,
+        env=otrace.environment(),
+        capture_output=True,
+        text=True,
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.stdout == "True\n"
+    assert done.returncode == 5
+
+
 def test_killed_supervisor_leaves_the_program_undisturbed(otrace):
     done = otrace.folder / "done"
     otrace.write(
