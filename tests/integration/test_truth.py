@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from oracle import compare, corpus, from_chrome, from_perfetto
 from oracle.compare import Track
 from oracle.corpus import Program
