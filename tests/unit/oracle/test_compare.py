@@ -42,7 +42,8 @@ def test_a_difference_is_found_and_shown(shown: list[str]) -> None:
     truth = track("a", "  b", "  b", "c.d").calls
     message = compare.first_difference(truth, track(*shown).calls)
     assert message is not None
-    assert "differ" in message and "counts" in message
+    assert "differ" in message
+    assert "counts" in message
 
 
 def test_how_a_call_ended_is_compared() -> None:

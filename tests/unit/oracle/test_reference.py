@@ -251,7 +251,8 @@ def test_deep_recursion_and_exit_status(run: Run) -> None:
     down = [call for call in track.calls if call.name == "__main__.down"]
     assert len(down) == 5_001
     assert {call.exception for call in down} == {"SystemExit"}
-    assert track.calls[-1].depth == 5_002 and track.calls[-1].name == "sys.exit"
+    assert track.calls[-1].depth == 5_002
+    assert track.calls[-1].name == "sys.exit"
 
 
 def test_a_daemon_thread_is_left_open(run: Run) -> None:
