@@ -9,7 +9,6 @@ from otrace.cli.options import exporter_arguments, exporter_options
 from otrace.cli.outputs import plan
 from otrace.cli.words import say
 from otrace.errors import ExportError, UsageError
-from otrace.recording import Recording
 from otrace.session import SUFFIX, stem
 
 EPILOG = """\b
@@ -54,6 +53,8 @@ def command(
             raise UsageError(f"cannot export to {output}: that is the name of a recording")
     name = stem(recording.rstrip("/").removesuffix(SUFFIX))
     wanted = plan(exports, outputs, exporter_arguments(exporter_option, values), name)
+    from otrace.recording import Recording
+
     opened = Recording.open(recording)
     failures = perform(wanted.jobs, opened, quiet=quiet)
     if not quiet:
