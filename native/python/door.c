@@ -62,11 +62,21 @@ static int start(const struct otrace_record_options *options) {
     return 0;
 }
 
+/* Events, callbacks and objects belong to one interpreter: we live in the main one. */
+static bool in_main_interpreter(void) {
+    return PyInterpreterState_Get() == PyInterpreterState_Main();
+}
+
 int otrace_record_start(const struct otrace_record_options *options) {
     PyGILState_STATE gil = PyGILState_Ensure();
-    int status = otrace_recorder.segment.header != NULL && otrace_recorder_is_ours()
-                     ? -EBUSY
-                     : start(options);
+    int status;
+    if (!in_main_interpreter()) {
+        status = -ENOTSUP;
+    } else if (otrace_recorder.segment.header != NULL && otrace_recorder_is_ours()) {
+        status = -EBUSY;
+    } else {
+        status = start(options);
+    }
     PyGILState_Release(gil);
     return status;
 }
@@ -102,7 +112,9 @@ void otrace_record_status(struct otrace_record_status *status) {
 
 int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
     PyGILState_STATE gil = PyGILState_Ensure();
-    int status = otrace_events_publish((PyObject *)namespace_dict, (PyObject *)decorate);
+    int status = in_main_interpreter()
+                     ? otrace_events_publish((PyObject *)namespace_dict, (PyObject *)decorate)
+                     : -1;
     if (status != 0) {
         PyErr_Clear();
     }

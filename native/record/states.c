@@ -34,10 +34,27 @@ static void *wiped_pages(size_t size) {
     return NULL;
 }
 
+/* Under states_mutex. */
+static void give(struct otrace_thread *thread) {
+    struct otrace_thread **link = &shared->in_use;
+    while (*link != NULL && *link != thread) {
+        link = &(*link)->next;
+    }
+    if (*link == thread) {
+        *link = thread->next;
+    }
+    memset(thread, 0, sizeof *thread);
+    thread->next = shared->free;
+    shared->free = thread;
+}
+
 static void on_thread_exit(void *value) {
     /* In a child, a value may be left from the parent's thread: its state was wiped. */
     if (otrace_states_alive() && otrace_states_owns(value)) {
+        pthread_mutex_lock(&shared->states_mutex);
         otrace_thread_exited(value);
+        give(value);
+        pthread_mutex_unlock(&shared->states_mutex);
     }
 }
 
@@ -97,21 +114,6 @@ struct otrace_thread *otrace_states_take(void) {
         pthread_setspecific(thread_key, thread);
     }
     return thread;
-}
-
-void otrace_states_give(struct otrace_thread *thread) {
-    pthread_mutex_lock(&shared->states_mutex);
-    struct otrace_thread **link = &shared->in_use;
-    while (*link != NULL && *link != thread) {
-        link = &(*link)->next;
-    }
-    if (*link == thread) {
-        *link = thread->next;
-    }
-    memset(thread, 0, sizeof *thread);
-    thread->next = shared->free;
-    shared->free = thread;
-    pthread_mutex_unlock(&shared->states_mutex);
 }
 
 bool otrace_states_owns(const struct otrace_thread *thread) {

@@ -15,12 +15,12 @@ void otrace_states_reset(void);
 
 /* A cleared state for the calling thread, given back when the thread ends; NULL: no memory. */
 struct otrace_thread *otrace_states_take(void);
-void otrace_states_give(struct otrace_thread *thread);
 
 /* True when `thread` was taken in this process (not the shared empty one, not a wiped one). */
 bool otrace_states_owns(const struct otrace_thread *thread);
 
-/* Calls `visit` for each state in use; the caller keeps their threads out of the hook. */
+/* Calls `visit` for each state in use; the caller keeps their threads out of the hook. A thread
+ * that ends meanwhile waits: its state is given back whole, before or after. */
 void otrace_states_each(void (*visit)(struct otrace_thread *thread));
 
 #endif

@@ -1,5 +1,6 @@
 #include "record/thread.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -116,11 +117,13 @@ static void count_dropped(struct otrace_thread *thread) {
 }
 
 static bool room(struct otrace_thread *thread, size_t words, uint64_t now) {
-    if (otrace_chunk_room(thread, words, now)) {
-        return true;
+    int saved = errno; /* the program must not see ours */
+    bool found = otrace_chunk_room(thread, words, now);
+    errno = saved;
+    if (!found) {
+        count_dropped(thread);
     }
-    count_dropped(thread);
-    return false;
+    return found;
 }
 
 static bool write_short(struct otrace_thread *thread, enum otrace_record_kind kind, uint32_t id,
@@ -315,7 +318,7 @@ static bool set_up(struct otrace_thread *thread) {
     return thread->id != 0;
 }
 
-struct otrace_thread *otrace_thread_register(bool beginning) {
+static struct otrace_thread *register_self(bool beginning) {
     struct otrace_recorder *recorder = &otrace_recorder;
     if (!otrace_recorder_is_ours()) {
         otrace_recorder_forked();
@@ -339,6 +342,13 @@ struct otrace_thread *otrace_thread_register(bool beginning) {
     return thread;
 }
 
+struct otrace_thread *otrace_thread_register(bool beginning) {
+    int saved = errno; /* the program must not see ours */
+    struct otrace_thread *thread = register_self(beginning);
+    errno = saved;
+    return thread;
+}
+
 void otrace_thread_exited(struct otrace_thread *thread) {
     otrace_thread_self = &none;
     if (thread->id != 0) {
@@ -351,7 +361,6 @@ void otrace_thread_exited(struct otrace_thread *thread) {
     if (thread->stack != NULL) {
         munmap(thread->stack, (size_t)((char *)thread->stack_end - (char *)thread->stack));
     }
-    otrace_states_give(thread);
 }
 
 void otrace_thread_detach(struct otrace_thread *thread) {

@@ -88,7 +88,7 @@ bool otrace_thread_write(enum otrace_extended sub, uint32_t flags, const otrace_
 /* Registers the calling thread if it must be; NULL when nothing can be recorded on it. */
 struct otrace_thread *otrace_thread_register(bool beginning);
 
-/* The thread ends: its chunk is closed, its state given back. Run by the thread itself. */
+/* The thread ends: its chunk is closed. Run by the thread itself, under the states' mutex. */
 void otrace_thread_exited(struct otrace_thread *thread);
 
 /* The recording ends: closes the thread's chunk, and its next event finds it unregistered. Run by
