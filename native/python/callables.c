@@ -188,10 +188,10 @@ static bool recorded(const struct name *name) {
     return otrace_filter_c(modules, names);
 }
 
-const struct otrace_callable *otrace_callable_see(PyObject *callable,
-                                                  struct otrace_callable_key key) {
+const struct otrace_callable *otrace_callable_see(PyObject *callable) {
     static const struct otrace_callable unknown = {{NULL, NULL, NULL}, OTRACE_NAME_UNKNOWN, 0};
     struct otrace_callables *table = &otrace_callables;
+    struct otrace_callable_key key = otrace_callable_key(callable);
     if (table->used * 4 >= (table->mask + 1) * 3 && !grow(table)) {
         return &unknown;
     }

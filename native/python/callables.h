@@ -22,14 +22,14 @@ struct otrace_callables {
     size_t mask, used;
 };
 
-extern struct otrace_callables otrace_callables;
+extern struct otrace_callables otrace_callables __attribute__((visibility("hidden")));
 
 static inline struct otrace_callable_key otrace_key_of_method(const PyMethodDef *method) {
     return (struct otrace_callable_key){method, method->ml_name, (const void *)method->ml_meth};
 }
 
 /* The one definition behind the __new__ of every C type: it does not tell them apart. */
-extern const PyMethodDef *otrace_new_method;
+extern const PyMethodDef *otrace_new_method __attribute__((visibility("hidden")));
 
 /* The rare kinds, out of line. */
 struct otrace_callable_key otrace_callable_key_other(PyObject *callable);
@@ -56,8 +56,7 @@ static inline size_t otrace_callable_hash(const void *key) {
 }
 
 /* First sight, or an address that has become something else. */
-const struct otrace_callable *otrace_callable_see(PyObject *callable,
-                                                  struct otrace_callable_key key);
+const struct otrace_callable *otrace_callable_see(PyObject *callable) __attribute__((cold));
 
 /* Never NULL; `key.key` must not be. Needs the GIL, never raises. */
 static inline const struct otrace_callable *otrace_callable_find(PyObject *callable,
@@ -71,10 +70,10 @@ static inline const struct otrace_callable *otrace_callable_find(PyObject *calla
                                  1)) {
                 return slot;
             }
-            return otrace_callable_see(callable, key);
+            return otrace_callable_see(callable);
         }
         if (slot->key.key == NULL) {
-            return otrace_callable_see(callable, key);
+            return otrace_callable_see(callable);
         }
         at = (at + 1) & table->mask;
     }

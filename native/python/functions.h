@@ -12,8 +12,8 @@
 #define OTRACE_TAG_GENERATOR (UINT64_C(1) << 31) /* generator, coroutine, async generator */
 #define OTRACE_TAG_ID UINT64_C(0xffffff)
 
-extern uint64_t otrace_tag_generation;
-extern Py_ssize_t otrace_tag_index; /* of co_extra */
+extern uint64_t otrace_tag_generation __attribute__((visibility("hidden")));
+extern Py_ssize_t otrace_tag_index __attribute__((visibility("hidden"))); /* of co_extra */
 
 static inline uint64_t otrace_function_tag(PyObject *code) {
     return otrace_code_extra(code, otrace_tag_index);

@@ -13,7 +13,7 @@
 #endif
 
 /* Chosen once by otrace_clock_init; never changes while a recording runs. */
-extern enum otrace_clock_kind otrace_clock_kind;
+extern enum otrace_clock_kind otrace_clock_kind __attribute__((visibility("hidden")));
 
 /* Reads /sys once and chooses the counter only where the kernel itself trusts it. */
 void otrace_clock_init(void);
@@ -27,6 +27,9 @@ static inline uint64_t otrace_clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
+/* CLOCK_MONOTONIC as ticks; out of line, so that the hot path needs no stack frame for it. */
+uint64_t otrace_clock_fallback(void) __attribute__((noinline, cold));
+
 static inline uint64_t otrace_clock_ticks(void) {
 #if defined(__x86_64__)
     if (__builtin_expect(otrace_clock_kind == OTRACE_CLOCK_TSC, 1)) {
@@ -39,7 +42,7 @@ static inline uint64_t otrace_clock_ticks(void) {
         return ticks;
     }
 #endif
-    return otrace_clock_ns(CLOCK_MONOTONIC);
+    return otrace_clock_fallback();
 }
 
 #endif

@@ -36,7 +36,7 @@ struct otrace_recorder {
     bool inherited; /* threads are asked for the calls that were open before */
 };
 
-extern struct otrace_recorder otrace_recorder;
+extern struct otrace_recorder otrace_recorder __attribute__((visibility("hidden")));
 
 /* Starts recording into a new segment. `inherited`: see struct otrace_host.
  * Returns 0, -EBUSY when one runs already, or a negative errno. */

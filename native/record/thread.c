@@ -17,8 +17,8 @@
 static struct otrace_open none_stack[1];
 static struct otrace_thread none = {.stack = none_stack, .top = none_stack + 1};
 
-__thread struct otrace_thread *otrace_thread_self __attribute__((tls_model("initial-exec"))) =
-    &none;
+__thread struct otrace_thread *otrace_thread_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden"))) = &none;
 
 static void put(struct otrace_thread *thread, otrace_word word) {
     atomic_store_explicit((_Atomic otrace_word *)thread->cursor++, word, memory_order_release);

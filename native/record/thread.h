@@ -60,7 +60,8 @@ struct otrace_thread {
 };
 
 /* Never NULL: threads that are not registered point to a state that takes the slow path. */
-extern __thread struct otrace_thread *otrace_thread_self __attribute__((tls_model("initial-exec")));
+extern __thread struct otrace_thread *otrace_thread_self
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
 /* The slow path of one begin or end. `exception`: the type's name id with OTRACE_WITH_EXCEPTION,
  * or 0. Never fails: what cannot be written is counted. */
