@@ -217,7 +217,7 @@ void otrace_chrome_free(struct otrace_chrome *chrome);
 
 /* One thread's track in a Perfetto trace; texts are copied. */
 struct otrace_perfetto_track {
-    uint32_t sequence; /* unique in the file, from 1; the next one is used too: step by 2 */
+    uint32_t sequence;                  /* unique in the file, from 1 */
     uint64_t process_uuid, thread_uuid; /* unique in the file, not 0 */
     uint32_t pid, tid;                  /* tid: unique among the process's tracks */
     const char *thread_name;
@@ -228,8 +228,8 @@ struct otrace_perfetto_track {
 
 struct otrace_perfetto;
 
-/* The packets of a process: its descriptor. NULL texts are left out. Returns bytes written or a
- * negative status (OTRACE_READ_ARGUMENT: capacity too small, 4096 + name_size suffices). */
+/* The packets of a process: its descriptor. name may be NULL. Returns the bytes written or a
+ * negative status (OTRACE_READ_ARGUMENT: capacity below 256 + 4 * name_size). */
 int64_t otrace_perfetto_process(uint64_t process_uuid, uint32_t pid, const char *name,
                                 size_t name_size, int32_t order, uint32_t sequence, char *buffer,
                                 size_t capacity);

@@ -11,9 +11,10 @@
 #define OTRACE_STACK_MAX (1u << 20)
 
 /* Private options. */
-#define OTRACE_DECODE_SCOUT 0x100u /* finds out which events do not nest; its edges are not used   \
-                                    */
-#define OTRACE_DECODE_ALL 0x200u   /* short calls too */
+#define OTRACE_DECODE_SCOUT                                                                        \
+    0x100u                       /* finds out which events do not nest; its edges are not used     \
+                                  */
+#define OTRACE_DECODE_ALL 0x200u /* short calls too */
 
 struct otrace_lookahead;
 

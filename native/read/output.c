@@ -1,0 +1,36 @@
+#include "read/output.h"
+
+#include <stdlib.h>
+
+void otrace_output_drain(struct otrace_output *output) {
+    size_t left = output->spill_size - output->spill_done;
+    size_t room = (size_t)(output->end - output->to);
+    size_t size = left < room ? left : room;
+    if (size > 0) {
+        memcpy(output->to, output->spill + output->spill_done, size);
+        output->to += size;
+        output->spill_done += size;
+    }
+    if (output->spill_done == output->spill_size) {
+        output->spill_done = output->spill_size = 0;
+    }
+}
+
+char *otrace_output_spill(struct otrace_output *output, size_t size) {
+    size_t need = output->spill_size + size;
+    if (need > output->spill_capacity) {
+        char *grown = realloc(output->spill, 2 * need);
+        if (grown == NULL) {
+            output->failed = true;
+            return NULL;
+        }
+        output->spill = grown;
+        output->spill_capacity = 2 * need;
+    }
+    return output->spill + output->spill_size;
+}
+
+void otrace_output_free(struct otrace_output *output) {
+    free(output->spill);
+    memset(output, 0, sizeof *output);
+}

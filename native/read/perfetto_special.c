@@ -1,0 +1,365 @@
+/* Packets with annotations, events, instants, counters and losses. */
+#include <stdlib.h>
+
+#include "read/attributes.h"
+#include "read/perfetto.h"
+#include "read/perfetto_fields.h"
+#include "read/text.h"
+
+#define COUNTERS_MAX (1u << 16) /* beyond it a counter track may be described again */
+
+/* ---- annotations ---- */
+
+static void add_flag(struct otrace_message *message, uint32_t name) {
+    size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
+    otrace_message_varint(message, ANNOTATION_NAME_IID, name);
+    otrace_message_varint(message, ANNOTATION_BOOL, 1);
+    otrace_message_end(message, annotation);
+}
+
+static void add_text(struct otrace_message *message, uint32_t name, const char *text, size_t size) {
+    size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
+    otrace_message_varint(message, ANNOTATION_NAME_IID, name);
+    otrace_message_text(message, ANNOTATION_STRING, text, size);
+    otrace_message_end(message, annotation);
+}
+
+static void add_number(struct otrace_message *message, uint32_t name, uint64_t number) {
+    size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
+    otrace_message_varint(message, ANNOTATION_NAME_IID, name);
+    otrace_message_varint(message, ANNOTATION_INT, number);
+    otrace_message_end(message, annotation);
+}
+
+static struct otrace_text name_of(const struct otrace_perfetto *perfetto, uint32_t id) {
+    struct otrace_name_info info;
+    otrace_segment_get_name(perfetto->segment, id, &info);
+    return info.kind != 0 ? info.display : (struct otrace_text){"<unknown>", 9};
+}
+
+static void add_begin_flags(struct otrace_perfetto *perfetto, uint32_t flags) {
+    if (flags & OTRACE_CALL_RESUMED) {
+        add_flag(&perfetto->message, PERFETTO_RESUMED);
+    }
+    if (flags & OTRACE_CALL_THROWN) {
+        add_flag(&perfetto->message, PERFETTO_THROWN);
+    }
+    if (flags & OTRACE_CALL_CUT) {
+        add_flag(&perfetto->message, PERFETTO_CUT);
+    }
+}
+
+static void add_end_flags(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    struct otrace_message *message = &perfetto->message;
+    if (edge->flags & OTRACE_CALL_YIELDED) {
+        add_text(message, PERFETTO_ENDED, "yield", 5);
+    }
+    if (edge->flags & OTRACE_CALL_UNWOUND) {
+        add_text(message, PERFETTO_ENDED, "unwind", 6);
+    }
+    if (edge->exception != 0) {
+        struct otrace_text name = name_of(perfetto, edge->exception);
+        add_text(message, PERFETTO_EXCEPTION, name.text, name.size);
+    }
+    if (edge->flags & OTRACE_CALL_INFERRED) {
+        add_flag(message, PERFETTO_INFERRED);
+    }
+}
+
+static void add_value(struct otrace_message *message, const struct otrace_value *value, int depth);
+
+static void add_list(struct otrace_message *message, const struct otrace_value *list, int depth) {
+    struct otrace_values values = otrace_values_in(list);
+    struct otrace_value value;
+    while (depth < OTRACE_VALUE_DEPTH_MAX && otrace_values_next(&values, &value)) {
+        size_t item = otrace_message_begin(message, ANNOTATION_ARRAY);
+        add_value(message, &value, depth + 1);
+        otrace_message_end(message, item);
+    }
+}
+
+static void add_value(struct otrace_message *message, const struct otrace_value *value, int depth) {
+    switch (value->type) {
+    case OTRACE_VALUE_FALSE:
+    case OTRACE_VALUE_TRUE:
+        otrace_message_varint(message, ANNOTATION_BOOL, value->type == OTRACE_VALUE_TRUE);
+        break;
+    case OTRACE_VALUE_INT:
+        otrace_message_varint(message, ANNOTATION_INT, (uint64_t)otrace_value_int(value));
+        break;
+    case OTRACE_VALUE_FLOAT:
+        otrace_message_double(message, ANNOTATION_DOUBLE, otrace_value_float(value));
+        break;
+    case OTRACE_VALUE_TEXT:
+    case OTRACE_VALUE_BIGINT:
+    case OTRACE_VALUE_REPR: {
+        size_t text = otrace_message_begin(message, ANNOTATION_STRING);
+        char *to = otrace_message_reserve(message, (size_t)value->size * OTRACE_UTF8_GROWTH + 3);
+        if (to != NULL) {
+            to = otrace_write_utf8(to, (const char *)value->payload, value->size);
+            to = value->cut ? otrace_write_bytes(to, "\xe2\x80\xa6", 3) : to;
+            message->size = (size_t)(to - message->bytes);
+            otrace_message_end(message, text);
+        }
+        break;
+    }
+    case OTRACE_VALUE_LIST:
+        add_list(message, value, depth);
+        break;
+    default:
+        otrace_message_text(message, ANNOTATION_STRING, "None", 4);
+        break;
+    }
+}
+
+static void add_attributes(struct otrace_perfetto *perfetto,
+                           const struct otrace_attributes *attributes) {
+    struct otrace_message *message = &perfetto->message;
+    struct otrace_values values = otrace_values_of(attributes);
+    struct otrace_value value;
+    uint32_t key;
+    while (otrace_attributes_next(&values, &key, &value)) {
+        size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
+        struct otrace_text name = name_of(perfetto, key);
+        otrace_message_text(message, ANNOTATION_NAME, name.text, name.size);
+        add_value(message, &value, 0);
+        otrace_message_end(message, annotation);
+    }
+}
+
+/* ---- packets ---- */
+
+/* On the sequence's clock, which only goes forward. */
+static size_t begin_event(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type) {
+    perfetto_begin_packet(perfetto);
+    otrace_message_varint(&perfetto->message, PACKET_TIMESTAMP, (uint64_t)(ns - perfetto->last_ns));
+    perfetto->last_ns = ns;
+    size_t event = otrace_message_begin(&perfetto->message, PACKET_TRACK_EVENT);
+    otrace_message_varint(&perfetto->message, EVENT_TYPE, type);
+    return event;
+}
+
+/* At any time, on another track. */
+static size_t begin_event_at(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
+                             uint64_t track) {
+    perfetto_begin_packet(perfetto);
+    struct otrace_message *message = &perfetto->message;
+    otrace_message_varint(message, PACKET_TIMESTAMP, perfetto->base_mono_ns + (uint64_t)ns);
+    otrace_message_varint(message, PACKET_TIMESTAMP_CLOCK_ID, CLOCK_ID_MONOTONIC);
+    size_t event = otrace_message_begin(message, PACKET_TRACK_EVENT);
+    otrace_message_varint(message, EVENT_TYPE, type);
+    otrace_message_varint(message, EVENT_TRACK, track);
+    return event;
+}
+
+static void end_event(struct otrace_perfetto *perfetto, size_t event) {
+    otrace_message_end(&perfetto->message, event);
+    perfetto_end_packet(perfetto);
+}
+
+static void add_name(struct otrace_perfetto *perfetto, uint32_t id, uint32_t category) {
+    struct otrace_message *message = &perfetto->message;
+    otrace_message_varint(message, EVENT_CATEGORY_IIDS, category);
+    otrace_message_varint(message, EVENT_NAME_IID, id + UINT64_C(1));
+    if (id <= perfetto->segment->names_count && perfetto->interned[id] == 2) {
+        otrace_message_varint(message, EVENT_SOURCE_IID, id + UINT64_C(1));
+    }
+}
+
+static uint64_t mix(uint64_t value) {
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
+static uint64_t track_uuid(uint64_t parent, uint64_t first, uint64_t second) {
+    uint64_t uuid = mix(mix(mix(parent) + first) + second);
+    return uuid == 0 ? 1 : uuid;
+}
+
+static void describe_track(struct otrace_perfetto *perfetto, uint64_t uuid, uint64_t parent,
+                           const char *name, size_t size, bool counter) {
+    struct otrace_message *message = &perfetto->message;
+    perfetto_begin_packet(perfetto);
+    size_t descriptor = otrace_message_begin(message, PACKET_TRACK_DESCRIPTOR);
+    otrace_message_varint(message, TRACK_UUID, uuid);
+    otrace_message_varint(message, TRACK_PARENT, parent);
+    otrace_message_text(message, TRACK_NAME, name, size);
+    if (counter) {
+        otrace_message_end(message, otrace_message_begin(message, TRACK_COUNTER));
+    }
+    otrace_message_end(message, descriptor);
+    perfetto_end_packet(perfetto);
+}
+
+static void write_begin(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    uint32_t category = edge->flags & OTRACE_CALL_EVENT ? PERFETTO_EVENT
+                        : edge->flags & OTRACE_CALL_C   ? PERFETTO_C
+                                                        : PERFETTO_PYTHON;
+    perfetto_intern(perfetto, edge->id);
+    size_t event = begin_event(perfetto, edge->start_ns, TYPE_BEGIN);
+    add_name(perfetto, edge->id, category);
+    add_begin_flags(perfetto, edge->flags);
+    add_attributes(perfetto, &edge->begin_attributes);
+    end_event(perfetto, event);
+}
+
+static void write_end(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    size_t event = begin_event(perfetto, edge->end_ns, TYPE_END);
+    add_end_flags(perfetto, edge);
+    add_attributes(perfetto, &edge->end_attributes);
+    end_event(perfetto, event);
+}
+
+/* An event that does not nest: a track of its own, beside its thread's calls. */
+static void write_detached(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    uint64_t uuid = track_uuid(perfetto->process_uuid, 1, edge->instance);
+    struct otrace_text name = name_of(perfetto, edge->id);
+    perfetto_intern(perfetto, edge->id);
+    describe_track(perfetto, uuid, perfetto->thread_uuid, name.text, name.size, false);
+    size_t event = begin_event_at(perfetto, edge->start_ns, TYPE_BEGIN, uuid);
+    add_name(perfetto, edge->id, PERFETTO_EVENT);
+    add_begin_flags(perfetto, edge->flags);
+    add_attributes(perfetto, &edge->begin_attributes);
+    end_event(perfetto, event);
+    if (edge->flags & OTRACE_CALL_OPEN) {
+        return;
+    }
+    event = begin_event_at(perfetto, edge->end_ns, TYPE_END, uuid);
+    add_end_flags(perfetto, edge);
+    add_attributes(perfetto, &edge->end_attributes);
+    end_event(perfetto, event);
+}
+
+static void write_instant(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    perfetto_intern(perfetto, edge->id);
+    size_t event = begin_event(perfetto, edge->start_ns, TYPE_INSTANT);
+    if (edge->scope == OTRACE_SCOPE_PROCESS) {
+        otrace_message_varint(&perfetto->message, EVENT_TRACK, perfetto->process_uuid);
+    } else if (edge->scope == OTRACE_SCOPE_GLOBAL) {
+        otrace_message_varint(&perfetto->message, EVENT_TRACK, 0);
+    }
+    add_name(perfetto, edge->id, PERFETTO_INSTANT);
+    add_attributes(perfetto, &edge->begin_attributes);
+    end_event(perfetto, event);
+}
+
+/* ---- counters: a track for each key of a name ---- */
+
+/* Whether the track is new; notes it. */
+static bool is_new_counter(struct otrace_perfetto *perfetto, uint64_t uuid) {
+    if (2 * (perfetto->counters_count + 1) > perfetto->counters_capacity) {
+        uint32_t capacity = perfetto->counters_capacity ? 2 * perfetto->counters_capacity : 64;
+        uint64_t *bigger = capacity > COUNTERS_MAX ? NULL : calloc(capacity, sizeof *bigger);
+        if (bigger == NULL) {
+            return true;
+        }
+        for (uint32_t i = 0; i < perfetto->counters_capacity; i++) {
+            uint64_t known = perfetto->counters[i];
+            uint32_t at = (uint32_t)known & (capacity - 1);
+            while (known != 0 && bigger[at] != 0) {
+                at = (at + 1) & (capacity - 1);
+            }
+            bigger[at] = known != 0 ? known : bigger[at];
+        }
+        free(perfetto->counters);
+        perfetto->counters = bigger;
+        perfetto->counters_capacity = capacity;
+    }
+    uint32_t at = (uint32_t)uuid & (perfetto->counters_capacity - 1);
+    while (perfetto->counters[at] != 0) {
+        if (perfetto->counters[at] == uuid) {
+            return false;
+        }
+        at = (at + 1) & (perfetto->counters_capacity - 1);
+    }
+    perfetto->counters[at] = uuid;
+    perfetto->counters_count++;
+    return true;
+}
+
+static void describe_counter(struct otrace_perfetto *perfetto, uint64_t uuid, uint32_t id,
+                             uint32_t key) {
+    struct otrace_text name = name_of(perfetto, id), part = name_of(perfetto, key);
+    char *full = malloc(name.size + part.size + 1);
+    if (full == NULL) {
+        perfetto->output.failed = true;
+        return;
+    }
+    char *to = otrace_write_bytes(full, name.text, name.size);
+    *to++ = '.';
+    to = otrace_write_bytes(to, part.text, part.size);
+    describe_track(perfetto, uuid, perfetto->process_uuid, full, (size_t)(to - full), true);
+    free(full);
+}
+
+static void write_counter(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    struct otrace_values values = otrace_values_of(&edge->begin_attributes);
+    struct otrace_value value;
+    uint32_t key;
+    while (otrace_attributes_next(&values, &key, &value)) {
+        bool whole = value.type == OTRACE_VALUE_INT || value.type == OTRACE_VALUE_TRUE ||
+                     value.type == OTRACE_VALUE_FALSE;
+        if (!whole && value.type != OTRACE_VALUE_FLOAT) {
+            continue; /* no number */
+        }
+        uint64_t uuid = track_uuid(perfetto->process_uuid, 2, (uint64_t)edge->id << 32 | key);
+        if (is_new_counter(perfetto, uuid)) {
+            describe_counter(perfetto, uuid, edge->id, key);
+        }
+        size_t event = begin_event(perfetto, edge->start_ns, TYPE_COUNTER);
+        otrace_message_varint(&perfetto->message, EVENT_TRACK, uuid);
+        if (whole) {
+            int64_t number = value.type == OTRACE_VALUE_INT ? otrace_value_int(&value)
+                                                            : value.type == OTRACE_VALUE_TRUE;
+            otrace_message_varint(&perfetto->message, EVENT_COUNTER, (uint64_t)number);
+        } else {
+            otrace_message_double(&perfetto->message, EVENT_COUNTER_DOUBLE,
+                                  otrace_value_float(&value));
+        }
+        end_event(perfetto, event);
+    }
+}
+
+void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    switch (edge->kind) {
+    case OTRACE_EDGE_BEGIN:
+        write_begin(perfetto, edge);
+        break;
+    case OTRACE_EDGE_END:
+        write_end(perfetto, edge);
+        break;
+    case OTRACE_EDGE_EVENT:
+        write_detached(perfetto, edge);
+        break;
+    case OTRACE_EDGE_INSTANT:
+        write_instant(perfetto, edge);
+        break;
+    case OTRACE_EDGE_COUNTER:
+        write_counter(perfetto, edge);
+        break;
+    default: /* OPEN: its begin was told, and no end will be */
+        break;
+    }
+}
+
+void perfetto_write_loss(struct otrace_perfetto *perfetto, const struct otrace_track *track,
+                         const struct otrace_clock *clock) {
+    const struct otrace_meta_thread *thread = track->thread;
+    if (thread == NULL || (thread->lost_calls == 0 && thread->lost_records == 0)) {
+        return;
+    }
+    static const char name[] = "lost";
+    uint64_t uuid = track_uuid(perfetto->thread_uuid, 3, 0);
+    int64_t first = otrace_clock_convert(clock, thread->lost_first_tick);
+    int64_t last = otrace_clock_convert(clock, thread->lost_last_tick);
+    describe_track(perfetto, uuid, perfetto->thread_uuid, name, sizeof name - 1, false);
+    size_t event = begin_event_at(perfetto, first, TYPE_BEGIN, uuid);
+    otrace_message_varint(&perfetto->message, EVENT_CATEGORY_IIDS, PERFETTO_LOST);
+    otrace_message_text(&perfetto->message, EVENT_NAME, name, sizeof name - 1);
+    add_number(&perfetto->message, PERFETTO_LOST_CALLS, thread->lost_calls);
+    add_number(&perfetto->message, PERFETTO_LOST_RECORDS, thread->lost_records);
+    end_event(perfetto, event);
+    event = begin_event_at(perfetto, last < first ? first : last, TYPE_END, uuid);
+    end_event(perfetto, event);
+}
