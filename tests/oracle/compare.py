@@ -126,12 +126,17 @@ def first_difference(
 ) -> str | None:
     """None when equal; else where the two part, with the calls around, and the counts by name."""
 
-    def key(call: Call) -> tuple[object, ...]:
-        return tuple(getattr(call, name) for name in fields)
+    from . import slack
+
+    def agree(expected: Call, shown: Call) -> bool:
+        return all(
+            slack.same(getattr(expected, name), getattr(shown, name), name, expected.kind)
+            for name in fields
+        )
 
     index = 0
     for expected, shown in zip(truth, product, strict=False):
-        if key(expected) != key(shown):
+        if not agree(expected, shown):
             break
         index += 1
     if index == len(truth) == len(product):

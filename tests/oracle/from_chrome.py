@@ -1,7 +1,8 @@
 """The normal form from a Chrome Trace JSON file, by the times of its rows alone.
 
 Rows of one (pid, tid) are nested by their start and end, as a viewer would; a row that overlaps the
-end of the row around it is an error. The order of the rows in the file is not relied upon.
+end of the row around it is an error. The order of the rows in the file is not relied upon. Of a
+call that was not left by an exception, `exception` is what was thrown into it: not compared.
 """
 
 from __future__ import annotations
@@ -76,12 +77,13 @@ def _nested(slices: list[_Slice]) -> list[Call]:
 def _call(depth: int, slice_: _Slice) -> Call:
     row = slice_.row
     args = row.get("args", {})
+    ended = "open" if slice_.end is None else args.get("ended", "return")
     return Call(
         depth,
         row["name"],
         row["cat"],
-        "open" if slice_.end is None else args.get("ended", "return"),
-        args.get("exception"),
+        ended,
+        args.get("exception") if ended == "unwind" else None,
         args.get("file"),
         args.get("line"),
     )

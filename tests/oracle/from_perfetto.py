@@ -170,13 +170,15 @@ def _nested(events: list[_Event]) -> list[Call]:
 
 def _call(depth: int, begin: _Event, ended: str, at_end: dict[str, Any]) -> Call:
     annotations = {**begin.annotations, **at_end}
+    ended = annotations.get("ended", ended)
     assert begin.name is not None, "a slice without a name"
     return Call(
         depth,
         begin.name,
         str(begin.category),
-        annotations.get("ended", ended),
-        annotations.get("exception"),
+        ended,
+        # What was thrown into a call that was not left by an exception is not compared.
+        annotations.get("exception") if ended == "unwind" else None,
         annotations.get("file"),
         annotations.get("line"),
     )

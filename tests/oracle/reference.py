@@ -24,6 +24,7 @@ import builtins
 import os
 import sys
 from _thread import _local, get_ident
+from _weakref import ref
 
 # A sibling: this script's folder is sys.path[0].
 import callable_names as names  # type: ignore[import-not-found,unused-ignore]
@@ -58,7 +59,9 @@ class Track:
     """What one thread did."""
 
     def __init__(self, thread: "Any", recording: bool) -> None:
-        self.thread = thread
+        # A weak reference: the end of the Thread object runs code that belongs to the trace.
+        self.thread = None if thread is None else ref(thread)
+        self.name: str | None = None
         self.recording = recording
         self.rows: list[Row] = []
         self.stack: list[Open] = []
@@ -110,6 +113,13 @@ class Tracer:
     def pop(self, track: Track, ended: str, exception: "str | None" = None) -> None:
         row = track.stack.pop().row
         row[2], row[3] = ended, exception
+        self.look_up_name(track)
+
+    def look_up_name(self, track: Track) -> None:
+        """Keep the last name that the thread was seen with."""
+        thread = None if track.thread is None else track.thread()
+        if thread is not None:
+            track.name = thread.name
 
     def settle(self, track: Track, frame: "FrameType | None") -> None:
         """Close the C calls of this frame that ended without the interpreter saying so."""
@@ -344,9 +354,10 @@ def write(tracer: Tracer, path: str) -> None:
     import threading
 
     threads = []
+    tracer.tracks[0].name = threading.main_thread().name
     for track in tracer.tracks:
-        thread = threading.main_thread() if track is tracer.tracks[0] else track.thread
-        threads.append({"name": thread and thread.name, "calls": track.rows})
+        tracer.look_up_name(track)
+        threads.append({"name": track.name, "calls": track.rows})
     document = {
         "version": sys.version.split()[0],
         "functions": list(tracer.functions),

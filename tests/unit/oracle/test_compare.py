@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,11 @@ def test_a_difference_is_found_and_shown(shown: list[str]) -> None:
 
 def test_how_a_call_ended_is_compared() -> None:
     raised = [Call(0, "a", "python", "unwind", "KeyError")]
+    assert compare.first_difference(raised, list(raised)) is None
     assert compare.first_difference(raised, [Call(0, "a", "python")]) is not None
     assert compare.first_difference(raised, [Call(0, "a", "python", "unwind", "OSError")])
+    untold = compare.first_difference(raised, [Call(0, "a", "python", "unwind")])
+    assert (untold is None) == (sys.version_info < (3, 12))
     names_only = ("depth", "name")
     assert compare.first_difference(raised, [Call(0, "a", "python")], names_only) is None
 
