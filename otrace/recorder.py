@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _lock = threading.Lock()
 _session: Session | None = None
+_owner = 0  # the process that made the session's folder; forked children record into it too
 _environment_before: dict[str, str | None] = {}
 
 
@@ -33,7 +34,7 @@ def start(**options: Any) -> None:
     open now are recorded from here on, marked as cut. Raises RecorderError when a recording runs
     already, ConfigError for a wrong option, SessionError when the folder cannot be made.
     """
-    global _session
+    global _owner, _session
     with _lock:
         if _session is not None or _lib.Status().recording:
             raise RecorderError(
@@ -47,7 +48,7 @@ def start(**options: Any) -> None:
             session.remove()
             raise
         _lib.name_process(process_name(sys.orig_argv))
-        _session = session
+        _session, _owner = session, os.getpid()
         if resolved.follow:
             _set_environment({"OTRACE_SESSION": session.path, **resolved.to_environment()})
 
@@ -55,15 +56,21 @@ def start(**options: Any) -> None:
 def stop() -> Recording:
     """Stop the recording that `start` began and return it.
 
-    Its folder lives as long as the returned object (or until the process ends); export it, or
-    copy it with `recording.save`. Raises RecorderError when none runs.
+    Its folder lives as long as the returned object, or until the process ends: export it before.
+    Raises RecorderError when none runs.
     """
     session = _stop()
     from otrace.recording import Recording
 
     recording = Recording.open(session.path)
-    weakref.finalize(recording, session.remove)
+    weakref.finalize(recording, _remove_if_ours, session, _owner)
     return recording
+
+
+def _remove_if_ours(session: Session, owner: int) -> None:
+    """A forked child runs its parent's finalizers too: the folder is not the child's."""
+    if os.getpid() == owner:
+        session.remove()
 
 
 def _stop() -> Session:

@@ -37,6 +37,31 @@ struct otrace_method_wrapper {
     PyObject *self;
 };
 
+#if PY_VERSION_HEX < 0x030c0000
+/* The first fields of 3.11's frames (pycore_frame.h): read in place, since the profile hook asks
+ * for the code of a frame at every event. */
+struct otrace_interpreter_frame {
+    PyFunctionObject *f_func;
+    PyObject *f_globals, *f_builtins, *f_locals;
+    PyCodeObject *f_code;
+};
+struct otrace_frame {
+    PyObject_HEAD PyFrameObject *f_back;
+    struct otrace_interpreter_frame *f_frame;
+};
+#endif
+
+/* The code that a frame runs; borrowed from the frame. */
+static inline PyCodeObject *otrace_frame_code(PyFrameObject *frame) {
+#if PY_VERSION_HEX < 0x030c0000
+    return ((struct otrace_frame *)frame)->f_frame->f_code;
+#else
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    Py_DECREF(code); /* never the last reference: the frame holds one */
+    return code;
+#endif
+}
+
 /* A frame's local variable as a new reference; NULL without an exception when it has none. */
 static inline PyObject *otrace_frame_local(PyFrameObject *frame, const char *name) {
 #if PY_VERSION_HEX >= 0x030c0000

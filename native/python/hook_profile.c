@@ -55,7 +55,7 @@ static void end(PyFrameObject *frame, PyCodeObject *code, uint64_t tag, PyObject
 }
 
 static void on_python(PyFrameObject *frame, bool beginning, PyObject *result) {
-    PyCodeObject *code = PyFrame_GetCode(frame);
+    PyCodeObject *code = otrace_frame_code(frame);
     uint64_t tag = otrace_function_tag((PyObject *)code);
     if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
         tag = otrace_function_see((PyObject *)code, NULL);
@@ -70,16 +70,14 @@ static void on_python(PyFrameObject *frame, bool beginning, PyObject *result) {
             end(frame, code, tag, result);
         }
     }
-    Py_DECREF(code); /* never the last reference: the frame runs it */
 }
 
 static bool caller_recorded(PyFrameObject *frame) {
-    PyCodeObject *code = PyFrame_GetCode(frame);
+    PyCodeObject *code = otrace_frame_code(frame);
     uint64_t tag = otrace_function_tag((PyObject *)code);
     if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
         tag = otrace_function_see((PyObject *)code, NULL);
     }
-    Py_DECREF(code);
     return !(tag & OTRACE_TAG_EXCLUDED);
 }
 
