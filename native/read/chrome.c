@@ -25,7 +25,8 @@ struct otrace_chrome {
     struct fragment *fragments; /* by name id */
     char head[96];              /* `{"ph":"X","pid":1,"tid":2,"ts":` */
     size_t head_size;
-    uint64_t pid, tid;
+    uint64_t pid;
+    uint32_t fragments_count;
 };
 
 static const char *category(uint32_t flags) {
@@ -285,7 +286,7 @@ static void append_edge(struct otrace_chrome *chrome, const struct otrace_edge *
 /* A completed call without anything special: head, times and its function's fragment. */
 static inline bool write_plain(struct otrace_chrome *chrome, const struct otrace_edge *edge) {
     if (edge->kind != OTRACE_EDGE_END || edge->flags & ~(uint32_t)OTRACE_CALL_C ||
-        edge->exception != 0 || edge->id > chrome->segment->names_count) {
+        edge->exception != 0 || edge->id >= chrome->fragments_count) {
         return false;
     }
     const struct fragment *fragment = &chrome->fragments[edge->id];
@@ -317,11 +318,11 @@ int otrace_chrome_new(struct otrace_segment *segment, uint32_t track_index,
     }
     chrome->segment = segment;
     chrome->pid = pid;
-    chrome->tid = tid;
+    chrome->fragments_count = segment->names_count + 1;
     chrome->head_size =
         (size_t)snprintf(chrome->head, sizeof chrome->head,
                          "{\"ph\":\"X\",\"pid\":%" PRIu64 ",\"tid\":%" PRIu64 ",\"ts\":", pid, tid);
-    chrome->fragments = calloc((size_t)segment->names_count + 1, sizeof *chrome->fragments);
+    chrome->fragments = calloc(chrome->fragments_count, sizeof *chrome->fragments);
     int status = chrome->fragments == NULL
                      ? OTRACE_READ_NO_MEMORY
                      : otrace_decoder_new(segment, track_index, clock, 0, &chrome->decoder);
@@ -341,7 +342,7 @@ void otrace_chrome_free(struct otrace_chrome *chrome) {
     if (chrome == NULL) {
         return;
     }
-    for (uint32_t id = 0; chrome->fragments != NULL && id <= chrome->segment->names_count; id++) {
+    for (uint32_t id = 0; chrome->fragments != NULL && id < chrome->fragments_count; id++) {
         free(chrome->fragments[id].text);
     }
     free(chrome->fragments);

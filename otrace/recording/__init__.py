@@ -1,0 +1,31 @@
+"""Recordings, as exporters see them: processes, tracks, and batches of calls as columns.
+
+    recording = Recording.open("app.otrace")
+    for process in recording.processes:
+        for track in process.tracks:
+            for batch in track.batches():
+                ...
+
+All times are integers in nanoseconds after `recording.start_mono_ns`. A recording may be open
+while its program still runs: it shows what had been recorded when it was opened. Objects of one
+recording are for one thread at a time; separate tracks may be read on separate threads.
+"""
+
+from otrace.recording.batches import CallBatch, CallFlag, Mark
+from otrace.recording.functions import Function
+from otrace.recording.process import Loss, Losses, Process, SegmentSizes, Track, TrackSummary
+from otrace.recording.recording import Recording
+
+__all__ = [
+    "CallBatch",
+    "CallFlag",
+    "Function",
+    "Loss",
+    "Losses",
+    "Mark",
+    "Process",
+    "Recording",
+    "SegmentSizes",
+    "Track",
+    "TrackSummary",
+]
