@@ -18,6 +18,15 @@ static void put_double(struct otrace_bytes *to, double number) {
     }
 }
 
+static void put_text(struct otrace_bytes *to, const struct otrace_value *value) {
+    size_t begin = otrace_wire_open(to, OTRACE_ANY_TEXT);
+    otrace_wire_utf8(to, (const char *)value->payload, value->size);
+    if (value->cut) {
+        otrace_wire_raw(to, "\xe2\x80\xa6", 3); /* an ellipsis */
+    }
+    otrace_wire_close(to, begin);
+}
+
 static void put_value(struct otrace_bytes *to, const struct otrace_value *value, uint32_t depth);
 
 /* ArrayValue{1: AnyValue} */
@@ -53,7 +62,7 @@ static void put_value(struct otrace_bytes *to, const struct otrace_value *value,
         put_list(to, value, depth);
         break;
     default:
-        otrace_wire_text(to, OTRACE_ANY_TEXT, (const char *)value->payload, value->size);
+        put_text(to, value);
         break;
     }
 }

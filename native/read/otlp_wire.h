@@ -108,14 +108,18 @@ static inline void otrace_wire_close(struct otrace_bytes *to, size_t begin) {
     to->size += extra;
 }
 
-/* Text as valid UTF-8: receivers refuse a whole request for one wrong byte. */
-static inline void otrace_wire_text(struct otrace_bytes *to, uint32_t field, const char *text,
-                                    size_t size) {
-    size_t begin = otrace_wire_open(to, field);
+/* Valid UTF-8 whatever the text is: receivers refuse a whole request for one wrong byte. */
+static inline void otrace_wire_utf8(struct otrace_bytes *to, const char *text, size_t size) {
     if (size > 0 && otrace_bytes_reserve(to, size * OTRACE_UTF8_GROWTH)) {
         char *end = otrace_write_utf8(to->data + to->size, text, size);
         to->size = (size_t)(end - to->data);
     }
+}
+
+static inline void otrace_wire_text(struct otrace_bytes *to, uint32_t field, const char *text,
+                                    size_t size) {
+    size_t begin = otrace_wire_open(to, field);
+    otrace_wire_utf8(to, text, size);
     otrace_wire_close(to, begin);
 }
 

@@ -1,0 +1,13 @@
+"""The exporter `otlp`: a recording as OpenTelemetry spans, sent to a collector or to Jaeger.
+
+exporter.py       the plug-in: options, check, export
+configuration.py  options and OTEL_* variables → where and how to send
+mapping.py        a recording → traces; resource.py, context.py: what they carry
+wire.py           protobuf's wire format
+batches.py        spans → requests of a bounded size
+transport.py      retries and errors; http.py and grpc.py: the two protocols
+"""
+
+from otrace_exporters.otlp.exporter import OtlpExporter
+
+__all__ = ["OtlpExporter"]

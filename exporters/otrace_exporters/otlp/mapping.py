@@ -1,0 +1,224 @@
+"""A recording as traces.
+
+A run is one trace: a span for each process, below it one for each thread's work, below that the
+calls. A run longer than the window is several: what begins in a later window is a trace of its
+own, whose root is linked to the run's.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otrace.encoding_otlp import Part
+from otrace_exporters.otlp import facts, resource
+from otrace_exporters.otlp.batches import Spans
+from otrace_exporters.otlp.context import ParentContext
+from otrace_exporters.otlp.facts import Totals
+from otrace_exporters.otlp.selection import Selection
+from otrace_exporters.otlp.spans import OwnSpan, Trace
+
+if TYPE_CHECKING:
+    from otrace.recording import Process, Track
+
+ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process did in a window: its threads, and the time that they cover."""
+
+    place: int
+    process: Process
+    threads: list[tuple[int, Track, Part]]
+    start_ns: int
+    end_ns: int
+
+
+class Traces:
+    """The traces of a selection; `spans` gives all their spans, window after window."""
+
+    def __init__(
+        self,
+        selection: Selection,
+        *,
+        service: str,
+        version: str,
+        environment: Mapping[str, str],
+        parent: ParentContext | None,
+    ) -> None:
+        self.selection = selection
+        self.recording = selection.recording
+        self.parent = parent
+        self.program = facts.program_name(self.recording)
+        ids = [secrets.token_bytes(ID_BYTES) for _ in range(selection.windows)]
+        self.traces = [Trace(trace_id) for trace_id in ids]
+        if parent is not None:
+            self.traces[0] = Trace(parent.trace_id, parent.state)
+        self.main = facts.main_process(self.recording, selection.processes)
+        scope = resource.encode_scope(version)
+        self._headers = [
+            resource.encode_header(
+                resource.encode(
+                    resource.attributes_of(process, self.recording, service, environment)
+                ),
+                scope,
+            )
+            for process in selection.processes
+        ]
+        self._own_ids: dict[tuple[int, int], bytes] = {}
+        self.totals = Totals()
+        """Of what `spans` has given so far."""
+        self.sent_traces: list[Trace] = []
+
+    def expected_spans(self) -> int:
+        """About how many spans there will be."""
+        selection = self.selection
+        parts = (
+            part
+            for window in range(selection.windows)
+            for place in range(len(selection.processes))
+            for _, _, part in selection.parts(window, place)
+        )
+        return sum(1 + part.spans + part.collapsed_spans for part in parts)
+
+    def spans(self) -> Iterator[Spans]:
+        """All spans, the root of a trace first."""
+        for window in range(self.selection.windows):
+            yield from self._window(window)
+
+    def _window(self, window: int) -> Iterator[Spans]:
+        works = [
+            work
+            for place in range(len(self.selection.processes))
+            if (work := self._work(window, place)) is not None
+        ]
+        if not works:
+            return
+        if works[0].place != self.main and any(work.place == self.main for work in works):
+            works.sort(key=lambda work: work.place != self.main)
+        totals = sum((facts.totals_of(work.threads) for work in works), Totals())
+        self.totals += totals
+        self.sent_traces.append(self.traces[window])
+        root = works[0]
+        for work in works:
+            self._own_ids[window, work.place] = self.selection.plan.own_id(window, work.place)
+        for work in works:
+            span = self._process_span(window, work, root)
+            if work is root:
+                span.attributes = {**span.attributes, **facts.totals_attributes(totals)}
+                self._tie(window, span)
+            yield self._encode(work.place, [span], window)
+            yield from self._threads(window, work, span.id)
+
+    def _work(self, window: int, place: int) -> Work | None:
+        """What the process did in the window; None when it was not there."""
+        selection, process = self.selection, self.selection.processes[place]
+        threads = selection.parts(window, place)
+        times = [
+            ns for _, _, part in threads for ns in (part.first_ns, part.last_ns) if ns is not None
+        ]
+        first = window == selection.window_at(process.start_ns)
+        if first:
+            times += [process.start_ns, process.end_ns or process.start_ns]
+            times += [track.start_ns for _, track, _ in threads]
+            if selection.windows == 1:
+                times += [track.end_ns for _, track, _ in threads if track.end_ns is not None]
+        elif not threads:
+            return None
+        return Work(place, process, threads, min(times), max(times))
+
+    def _process_span(self, window: int, work: Work, root: Work) -> OwnSpan:
+        process = work.process
+        is_main = work.place == self.main
+        first = window == self.selection.window_at(process.start_ns)
+        span = OwnSpan(
+            name=self.program if is_main else process.name,
+            id=self._own_ids[window, work.place],
+            parent_id=b"" if work is root else self._parent_of(window, work, root),
+            start_ns=self._wall(work.start_ns),
+            end_ns=self._wall(work.end_ns),
+            attributes=facts.process_attributes(process) if first else {},
+        )
+        if not first or self.selection.windows > 1:
+            span.attributes = {**span.attributes, "otrace.window": window}
+        if first and is_main:
+            ended, span.error = facts.how_it_ended(self.recording)
+            span.attributes = {**span.attributes, **ended}
+        return span
+
+    def _tie(self, window: int, root: OwnSpan) -> None:
+        """The root of a trace: below the span that the program was started from, or linked."""
+        if window == 0 and self.parent is not None:
+            root.parent_id = self.parent.span_id
+            root.remote_parent = True
+        elif window > 0 and (0, self.main) in self._own_ids:
+            root.link = self.traces[0], self._own_ids[0, self.main]
+        if window == 0 and self.selection.unsent:
+            calls = sum(track.summary().calls for track in self.selection.unsent)
+            root.attributes = {
+                **root.attributes,
+                "otrace.left_out.threads": len(self.selection.unsent),
+                "otrace.left_out.threads.calls": calls,
+            }
+
+    def _parent_of(self, window: int, work: Work, root: Work) -> bytes:
+        """The span that was open in the parent process while this one ran.
+
+        It is known when one thread alone was in a call then; else it is the process's own span.
+        """
+        plan = self.selection.plan
+        for place, process in reversed(list(enumerate(self.selection.processes))):
+            if process.pid != work.process.parent_pid or (window, place) not in self._own_ids:
+                continue
+            if process.start_ns > work.process.start_ns:
+                continue  # the number was used again
+            found = [
+                span_id
+                for number, _ in self.selection.numbers[place]
+                if (span_id := plan.find(window, number, work.start_ns, work.end_ns)) is not None
+            ]
+            return found[0] if len(found) == 1 else self._own_ids[window, place]
+        return self._own_ids[window, root.place]
+
+    def _threads(self, window: int, work: Work, parent_id: bytes) -> Iterator[Spans]:
+        trace = self.traces[window]
+        for number, track, part in work.threads:
+            yield self._encode(
+                work.place, [self._thread_span(window, number, track, part, parent_id)], window
+            )
+            resource_, scope = self._headers[work.place]
+            state = trace.state.encode()
+            for block in self.selection.plan.blocks(window, number, trace.id, state):
+                yield Spans(resource_, scope, block.data, block.spans)
+
+    def _thread_span(
+        self, window: int, number: int, track: Track, part: Part, parent_id: bytes
+    ) -> OwnSpan:
+        first = window == self.selection.window_at(track.start_ns)
+        times = [ns for ns in (part.first_ns, part.last_ns) if ns is not None]
+        if first or not times:
+            times.append(track.start_ns)
+        if self.selection.windows == 1 and track.end_ns is not None:
+            times.append(track.end_ns)
+        return OwnSpan(
+            name=track.name,
+            id=part.span_id,
+            parent_id=parent_id,
+            start_ns=self._wall(min(times)),
+            end_ns=self._wall(max(times)),
+            attributes=facts.thread_attributes(track, part, first=first),
+            events=self.selection.plan.marks(window, number),
+            dropped_events=part.marks_dropped,
+            error=part.escaped,
+        )
+
+    def _encode(self, place: int, spans: list[OwnSpan], window: int) -> Spans:
+        resource_, scope = self._headers[place]
+        data = b"".join(span.encode(self.traces[window]) for span in spans)
+        return Spans(resource_, scope, data, len(spans))
+
+    def _wall(self, ns: int) -> int:
+        return self.recording.start_wall_ns + ns

@@ -1,0 +1,130 @@
+"""Which calls of a recording become spans: the budget, and the windows that are traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from otrace.encoding_otlp import Part, SpanPlan
+from otrace_exporters.otlp.spans import SPAN_ATTRIBUTES
+from otrace_exporters.otlp.wire import Value, key_value
+
+if TYPE_CHECKING:
+    from otrace.recording import Process, Recording, Track
+
+WINDOWS_MAX = 100  # a longer run gets longer windows: memory is for all windows at once
+SPANS_MAX = 500_000
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is sent."""
+
+    max_spans: int
+    """Spans of a trace, all kinds."""
+    max_depth: int
+    window_ns: int
+    """A longer run is several traces."""
+
+
+@dataclass
+class Selection:
+    """A recording whose calls have been chosen."""
+
+    recording: Recording
+    plan: SpanPlan
+    windows: int
+    window_ns: int
+    processes: list[Process]
+    numbers: dict[int, list[tuple[int, Track]]] = field(default_factory=dict)
+    """Of each process (its place in `processes`): its tracks with their numbers in the plan."""
+    unsent: list[Track] = field(default_factory=list)
+    """Tracks that found no room in the budget."""
+
+    def window_at(self, ns: int) -> int:
+        """The window of a time."""
+        return min(max(ns, 0) // self.window_ns, self.windows - 1)
+
+    def parts(self, window: int, process: int) -> list[tuple[int, Track, Part]]:
+        """The tracks of a process that did anything in the window."""
+        found = []
+        for number, track in self.numbers[process]:
+            part = self.plan.part(window, number)
+            if part.calls or part.marks or part.marks_dropped:
+                found.append((number, track, part))
+        return found
+
+
+def select(
+    recording: Recording, budget: Budget, salt: int, progress: Callable[[float], None]
+) -> Selection:
+    """Choose the calls of a recording. `progress` hears of 0.0 to 1.0."""
+    windows, window_ns = windows_of(recording, budget)
+    processes, tracks, unsent = fit(recording.processes, budget.max_spans)
+    own = len(processes) + sum(len(found) for found in tracks)
+    plan = SpanPlan(
+        max_spans=max(1, budget.max_spans - own),
+        max_depth=budget.max_depth,
+        windows=windows,
+        window_ns=window_ns,
+        tracks=own - len(processes),
+        base_wall_ns=recording.start_wall_ns,
+        salt=salt,
+    )
+    selection = Selection(recording, plan, windows, window_ns, processes, unsent=unsent)
+    for index, found in enumerate(tracks):
+        selection.numbers[index] = [
+            (plan.add_track(track, encode(thread_attributes(track))), track) for track in found
+        ]
+    numbers = [number for found in selection.numbers.values() for number, _ in found]
+    for done, number in enumerate(numbers):
+        plan.measure(number)
+        progress((done + 1) / len(numbers) / 2)
+    plan.select()
+    for done, number in enumerate(numbers):
+        plan.collect(number)
+        progress((done + 1) / len(numbers) / 2 + 0.5)
+    plan.finish()
+    return selection
+
+
+def windows_of(recording: Recording, budget: Budget) -> tuple[int, int]:
+    """How many windows, and how long they are, in ns."""
+    duration = max(1, recording.duration_ns)
+    if duration <= budget.window_ns:
+        return 1, budget.window_ns
+    most = max(2, min(WINDOWS_MAX, SPANS_MAX // budget.max_spans))
+    window_ns = max(budget.window_ns, -(-duration // most))
+    return -(-duration // window_ns), window_ns
+
+
+def fit(
+    processes: list[Process], max_spans: int
+) -> tuple[list[Process], list[list[Track]], list[Track]]:
+    """Processes and their tracks as far as their own spans take at most half of the budget."""
+    room = max(2, max_spans // 2)
+    shown: list[Process] = []
+    tracks: list[list[Track]] = []
+    unsent: list[Track] = []
+    for process in processes:
+        found = process.tracks
+        if room < 1:
+            unsent += found
+            continue
+        fitting = found[: room - 1]
+        shown.append(process)
+        tracks.append(fitting)
+        unsent += found[len(fitting) :]
+        room -= 1 + len(fitting)
+    return shown, tracks, unsent
+
+
+def thread_attributes(track: Track) -> dict[str, Value]:
+    """What all spans of a thread carry."""
+    return {"thread.id": track.os_tid or track.id, "thread.name": track.name}
+
+
+def encode(attributes: Mapping[str, Value]) -> bytes:
+    """Attributes as Span's field."""
+    return b"".join(key_value(SPAN_ATTRIBUTES, key, value) for key, value in attributes.items())

@@ -1,0 +1,181 @@
+"""Calls as OTLP spans: which ones, and their bytes. The work is native and runs without the GIL.
+
+    plan = SpanPlan(max_spans=4000, max_depth=256, windows=1, tracks=1, ...)
+    number = plan.add_track(track, attributes)
+    plan.measure(number); plan.select(); plan.collect(number); plan.finish()
+    for block in plan.blocks(0, number, trace_id): ...
+
+Memory is bounded by the budget: the spans of all windows, and the stack of one track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from otrace.recording._lib import check, ffi, lib
+
+if TYPE_CHECKING:
+    from otrace.recording import Track
+
+__all__ = ["Block", "Part", "SpanPlan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one track's calls in one window.
+
+    calls = spans + collapsed_calls + left_out, always.
+    """
+
+    span_id: bytes
+    """8 bytes, for the span of this thread's work, below which the calls are put."""
+    calls: int
+    spans: int
+    collapsed_spans: int
+    collapsed_calls: int
+    left_out: int
+    left_out_here: int
+    """Those left out that are directly below the thread's span."""
+    marks: int
+    """Instants and counters of the thread's own span."""
+    marks_dropped: int
+    first_ns: int | None
+    """After the recording's start; None: nothing happened."""
+    last_ns: int | None
+    escaped: str | None
+    """The type of the exception that left the thread; empty when that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Spans as ScopeSpans' field `spans`."""
+
+    data: bytes
+    spans: int
+
+
+class SpanPlan:
+    """Chooses the calls of a recording that become spans, and encodes them.
+
+    Windows are traces: a call belongs to the one that it starts in. Raises MemoryError, and
+    RecordingError when a segment cannot be read any more.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_spans: int,
+        max_depth: int,
+        windows: int,
+        window_ns: int,
+        tracks: int,
+        base_wall_ns: int,
+        salt: int,
+    ) -> None:
+        options = ffi.new("struct otrace_otlp_options *")
+        options.max_spans = max_spans
+        options.max_depth = max_depth
+        options.windows = windows
+        options.window_ns = window_ns
+        options.tracks = tracks
+        options.base_wall_ns = base_wall_ns
+        options.salt = salt
+        out = ffi.new("struct otrace_otlp **")
+        check(lib.otrace_otlp_new(options, out), "the recording for spans")
+        self._plan = ffi.gc(out[0], lib.otrace_otlp_free)
+        self._tracks: list[Track] = []  # their segments must outlive the plan
+
+    def add_track(self, track: Track, attributes: bytes) -> int:
+        """Add a track whose spans all carry `attributes` (encoded); returns its number."""
+        self._tracks.append(track)
+        process = track.process
+        status = lib.otrace_otlp_add_track(
+            self._plan, process._segment, track._index, process._clock, attributes, len(attributes)
+        )
+        check(status, self._name(-1))
+        return len(self._tracks) - 1
+
+    def measure(self, number: int) -> None:
+        """First pass over a track: find the calls that are worth a span."""
+        check(lib.otrace_otlp_measure(self._plan, number), self._name(number))
+
+    def select(self) -> None:
+        """Choose, when all tracks are measured."""
+        check(lib.otrace_otlp_select(self._plan), "the recording for spans")
+
+    def collect(self, number: int) -> None:
+        """Second pass over a track: gather the chosen calls, and count the others."""
+        check(lib.otrace_otlp_collect(self._plan, number), self._name(number))
+
+    def finish(self) -> None:
+        """Close the plan, when all tracks are collected."""
+        check(lib.otrace_otlp_finish(self._plan), "the recording for spans")
+
+    def part(self, window: int, number: int) -> Part:
+        """What became of a track's calls in a window."""
+        raw = ffi.new("struct otrace_otlp_part *")
+        lib.otrace_otlp_get_part(self._plan, window, number, raw)
+        escaped: str | None = None
+        if raw.escaped:
+            functions = self._tracks[number].process.functions
+            escaped = functions[raw.exception].name if raw.exception else ""
+        return Part(
+            span_id=_id_bytes(raw.span_id),
+            calls=raw.calls,
+            spans=raw.spans,
+            collapsed_spans=raw.collapsed_spans,
+            collapsed_calls=raw.collapsed_calls,
+            left_out=raw.left_out,
+            left_out_here=raw.left_out_here,
+            marks=raw.marks,
+            marks_dropped=raw.marks_dropped,
+            first_ns=None if raw.first_ns < 0 else raw.first_ns,
+            last_ns=None if raw.last_ns < 0 else raw.last_ns,
+            escaped=escaped,
+        )
+
+    def own_id(self, window: int, number: int) -> bytes:
+        """An id for a span that is not a call's: the same for the same numbers."""
+        return _id_bytes(lib.otrace_otlp_own_id(self._plan, window, number))
+
+    def find(self, window: int, number: int, start_ns: int, end_ns: int) -> bytes | None:
+        """The id of the innermost call's span that holds the whole time, if there is one."""
+        found = ffi.new("uint64_t *")
+        if lib.otrace_otlp_find(self._plan, window, number, start_ns, end_ns, found):
+            return _id_bytes(found[0])
+        return None
+
+    def blocks(
+        self, window: int, number: int, trace_id: bytes, state: bytes = b"", target: int = 1 << 20
+    ) -> Iterator[Block]:
+        """The spans of a track in a window, about `target` bytes a block. trace_id: 16 bytes."""
+        position = ffi.new("uint64_t *")
+        raw = ffi.new("struct otrace_otlp_block *")
+        while True:
+            status = lib.otrace_otlp_encode(
+                self._plan, window, number, trace_id, state, len(state), target, position, raw
+            )
+            check(status, self._name(number))
+            if raw.size == 0:
+                return
+            yield Block(_copy(raw), raw.spans)
+
+    def marks(self, window: int, number: int) -> bytes:
+        """Instants and counters of the thread's own span, as Span's field `events`."""
+        raw = ffi.new("struct otrace_otlp_block *")
+        check(lib.otrace_otlp_encode_marks(self._plan, window, number, raw), self._name(number))
+        return _copy(raw)
+
+    def _name(self, number: int) -> str:
+        track = self._tracks[number]
+        return f"track {track.id} of process {track.process.pid}"
+
+
+def _copy(block: Any) -> bytes:
+    return bytes(ffi.buffer(block.bytes, block.size)) if block.size else b""
+
+
+def _id_bytes(number: int) -> bytes:
+    return int(number).to_bytes(8, "little")  # as the native side writes it
