@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from otrace.config import OPTIONS, Options, read_environment, read_keywords
 from otrace.errors import ConfigError
@@ -15,22 +14,26 @@ if TYPE_CHECKING:
     from otrace.config import Value
 
 
-def find_pyproject(start: Path) -> Path | None:
+def find_pyproject(start: str) -> str | None:
     """The nearest pyproject.toml from the folder `start` upwards, whatever it contains."""
-    for folder in (start, *start.parents):
-        candidate = folder / "pyproject.toml"
-        if candidate.is_file():
+    folder = os.path.abspath(start)
+    while True:
+        candidate = os.path.join(folder, "pyproject.toml")
+        if os.path.isfile(candidate):
             return candidate
-    return None
+        if folder == os.path.dirname(folder):
+            return None
+        folder = os.path.dirname(folder)
 
 
-def read_pyproject(path: Path) -> dict[str, Value]:
+def read_pyproject(path: str) -> dict[str, Value]:
     """Field → value from the table [tool.otrace] of a file; keys with `-` or `_`.
 
     Raises ConfigError that names the file for bad TOML, an unknown key or a bad value.
     """
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     if b"otrace" not in data:  # spares most projects the import and the parsing
@@ -68,7 +71,7 @@ def resolve(
     """
     fields: dict[str, Value] = {}
     try:
-        pyproject = find_pyproject(Path(folder) if folder is not None else Path.cwd())
+        pyproject = find_pyproject(os.fspath(folder) if folder is not None else os.getcwd())
     except OSError:  # the current directory is gone
         pyproject = None
     if pyproject is not None:

@@ -51,9 +51,7 @@ def own_times(process, track):
     """
     inside = Counter()
     for batch in track.batches():
-        columns = zip(
-            batch.index, batch.parent, batch.function, batch.duration_ns, strict=True
-        )
+        columns = zip(batch.index, batch.parent, batch.function, batch.duration_ns, strict=True)
         for index, parent, function, duration_ns in columns:
             if duration_ns == OPEN:
                 continue

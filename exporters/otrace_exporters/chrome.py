@@ -1,0 +1,132 @@
+"""Chrome Trace JSON (`.json`, `.json.gz`): for Perfetto's UI, chrome://tracing and many others."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from otrace.exporting import (
+    ExporterOption,
+    ExportResult,
+    Progress,
+    check_output,
+    open_output,
+)
+from otrace_exporters.numbers import Numbers, used_tracks
+
+if TYPE_CHECKING:
+    from otrace.recording import Recording, Track
+
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+BYTES_A_CALL = 135  # for the progress bar alone
+
+
+class ChromeExporter:
+    """Writes rows as the native encoder makes them, with names before and losses after."""
+
+    name = "chrome"
+    suffixes = (".json", ".json.gz")
+    options: tuple[ExporterOption, ...] = ()
+
+    def check(self, target: str | None, options: Mapping[str, object]) -> None:
+        """Raise UsageError when the file cannot be written."""
+        check_output(needed(target))
+
+    def export(
+        self,
+        recording: Recording,
+        target: str | None,
+        options: Mapping[str, object],
+        progress: Progress | None,
+    ) -> ExportResult:
+        """Write the file. Raises ExportError, RecordingError."""
+        from otrace.encoding import chrome_blocks
+
+        rows, tracks = describe(recording)
+        calls = sum(track.summary().calls for track, _, _ in tracks)
+        expected = max(calls * BYTES_A_CALL, 1)
+        encoded = 0
+        with open_output(needed(target)) as output:
+            output.write(b'{"traceEvents":[\n')
+            for row in rows[1:]:
+                output.write(row + b",\n")
+            for track, pid, tid in tracks:
+                for block in chrome_blocks(track, pid=pid, tid=tid):
+                    output.write(block)
+                    encoded += len(block)
+                    if progress is not None:
+                        progress(encoded / expected)
+            output.write(rows[0])  # the one row without a comma behind it
+            output.write(b'\n],\n"displayTimeUnit":"ns",\n"otherData":')
+            output.write(encode(other_data(recording)) + b"}\n")
+        return ExportResult(target, calls, output.written)
+
+
+def needed(target: str | None) -> str:
+    """The target, which this exporter always has."""
+    assert target is not None
+    return target
+
+
+def describe(recording: Recording) -> tuple[list[bytes], list[tuple[Track, int, int]]]:
+    """(metadata rows, (track, pid, tid) of each track to write)."""
+    rows: list[bytes] = []
+    tracks: list[tuple[Track, int, int]] = []
+    pids, tids = Numbers(), Numbers()
+    for position, used in used_tracks(recording):
+        process = recording.processes[position]
+        pid = pids.take(process.pid)
+        rows.append(metadata("process_sort_index", pid, 0, {"sort_index": position}))
+        rows.append(metadata("process_name", pid, 0, {"name": process.name}))
+        for track in used:
+            tid = tids.take(track.os_tid)
+            tracks.append((track, pid, tid))
+            rows.append(metadata("thread_name", pid, tid, {"name": track.name}))
+    return rows, tracks
+
+
+def metadata(name: str, pid: int, tid: int, args: Mapping[str, object]) -> bytes:
+    """A metadata row."""
+    return encode({"ph": "M", "pid": pid, "tid": tid, "name": name, "args": args})
+
+
+def encode(value: object) -> bytes:
+    """JSON as the rows have it: plain UTF-8, lone surrogates as visible text."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return LONE_SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
+
+
+def other_data(recording: Recording) -> dict[str, object]:
+    """What the file says about itself."""
+    from otrace import __version__
+
+    manifest = recording.manifest or {}
+    return {
+        "otrace": {
+            "version": __version__,
+            "program": manifest.get("program"),
+            "exit": manifest.get("exit"),
+            "start_wall_ns": recording.start_wall_ns,
+            "base_ns": 1000,  # what ts says at the start
+            "lost_calls": sum(process.losses.calls for process in recording.processes),
+            "warnings": recording.warnings,
+            "processes": list(losses_by_process(recording)),
+        }
+    }
+
+
+def losses_by_process(recording: Recording) -> Iterator[dict[str, object]]:
+    """What each process lost."""
+    for process in recording.processes:
+        yield {
+            "pid": process.pid,
+            "name": process.name,
+            "python": process.python_version,
+            "state": process.state,
+            "lost_calls": process.losses.calls,
+            "lost_records": process.losses.records,
+            "no_space": process.losses.dropped_no_space,
+            "too_big": process.losses.dropped_too_big,
+        }
