@@ -98,7 +98,7 @@ def of_builtin(function: "Any") -> str:
 def _definitions(owner: "Any", name: str) -> "Iterator[tuple[type, object]]":
     """(class, bound method) for each class in reach of `owner` that defines `name` in C."""
     if isinstance_type(type(owner)):
-        for cls in _mro(owner):
+        for cls in _mro(owner) or ():  # None while its own `mro` runs
             entry = _namespace(cls).get(name)
             if type(entry) is ClassMethodDescriptor:
                 yield cls, entry.__get__(None, owner)

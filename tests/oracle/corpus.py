@@ -4,6 +4,7 @@ A program may say, in comment lines that start with `# oracle:`,
 
     status=N     the exit status it ends with (0)
     imports=A,B  modules whose bodies are part of the comparison; nothing else has loaded them
+    since=3.N    the oldest Python that can run it
     by-hand      the reference cannot trace it; a test knows its truth by itself
 """
 
@@ -26,6 +27,7 @@ class Program:
     path: Path
     status: int
     imports: frozenset[str]
+    since: tuple[int, ...]
     by_hand: bool
 
 
@@ -40,12 +42,15 @@ def _read(path: Path) -> Program:
         path=path,
         status=int(words.get("status", "0")),
         imports=frozenset(filter(None, words.get("imports", "").split(","))),
+        since=tuple(int(part) for part in words.get("since", "3").split(".")),
         by_hand="by-hand" in words,
     )
 
 
 ALL = tuple(_read(path) for path in sorted((HERE / "programs").glob("*.py")))
-PROGRAMS = tuple(program for program in ALL if not program.by_hand)
+PROGRAMS = tuple(
+    program for program in ALL if not program.by_hand and program.since <= sys.version_info
+)
 
 
 def environment() -> dict[str, str]:

@@ -72,8 +72,9 @@ def comparable(track: Track, imports: Collection[str] = ()) -> Track:
             above.append((call.depth, parent_depth, wanted))
         else:
             above.append((call.depth, parent_depth + 1, SCHEDULED.get(name)))
-            kept.append(replace(call, depth=parent_depth + 1, name=name))
-    return Track(track.name, kept)
+            file = None if call.file is None else visible(call.file)
+            kept.append(replace(call, depth=parent_depth + 1, name=visible(name), file=file))
+    return Track(track.name and visible(track.name), kept)
 
 
 def renamed(name: str) -> str:
@@ -87,6 +88,11 @@ def renamed(name: str) -> str:
 # profile hook has put the exception away before it calls. The product may leave the type out then,
 # but must not name another one.
 UNTOLD = ("c",) if sys.version_info >= (3, 12) else ("c", "python")
+
+
+def visible(text: str) -> str:
+    """Lone surrogates as text, `\\udc80`: neither UTF-8 nor the viewers' JSON can hold them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def same(truth: object, shown: object, field: str, kind: str) -> bool:

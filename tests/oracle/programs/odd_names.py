@@ -30,10 +30,13 @@ for name in (
     "😀 emoji",
     "",
     "</script>",
-    "n" * 500,
+    "n" * 4_000,
     "\u2028",
+    "lone \udc80 surrogate",
+    "nul\0inside",
 ):
     renamed(name)
 Strange = type('St"range\n', (), {"__module__": "mod\\ule", "__call__": lambda self: 0})
 Strange()()
 exec("def f(): pass\nf()", {"__name__": 'package"quoted\u00e9.mod'})
+exec(compile("def f(): pass\nf()", 'file "odd\\name\udcff\n.py', "exec"))
