@@ -35,9 +35,9 @@ static inline bool otrace_values_next(struct otrace_values *values, struct otrac
         return false;
     }
     otrace_word word = *values->position;
-    value->type = word >> 24 & ~OTRACE_VALUE_CUT;
-    value->cut = (word >> 24 & OTRACE_VALUE_CUT) != 0;
-    value->size = word & 0xffffff;
+    value->type = word & 0xff & ~OTRACE_VALUE_CUT;
+    value->cut = (word & OTRACE_VALUE_CUT) != 0;
+    value->size = word >> 8;
     value->payload = values->position + 1;
     uint32_t words = (value->size + 3) / 4;
     bool number = value->type == OTRACE_VALUE_INT || value->type == OTRACE_VALUE_FLOAT;

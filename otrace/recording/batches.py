@@ -217,14 +217,14 @@ def _read_attributes(words: bytes, functions: Functions) -> Iterator[tuple[str, 
 def _read_value(words: bytes, at: int, depth: int) -> tuple[object, int]:
     """A value and where the next one starts; behind the end when there is no whole value."""
     word = int.from_bytes(words[at : at + 4], "little")
-    size, kind = word & 0xFFFFFF, word >> 24 & ~_CUT
+    size, kind = word >> 8, word & 0xFF & ~_CUT
     data = words[at + 4 : at + 4 + size]
     behind = at + 4 + (size + 3 & ~3)
     if behind > len(words) or (kind in (_INT, _FLOAT) and size != 8):
         return None, len(words) + 1
     if kind == _LIST:
         return _read_list(data, depth), behind
-    return _read_simple(kind, data, cut=bool(word >> 24 & _CUT)), behind
+    return _read_simple(kind, data, cut=bool(word & _CUT)), behind
 
 
 def _read_list(data: bytes, depth: int) -> list[object]:

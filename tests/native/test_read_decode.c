@@ -30,7 +30,7 @@ static void record(uint32_t sub, uint32_t flags, uint64_t ns, const otrace_word 
 }
 
 static void event_begin(uint32_t instance, uint32_t name, uint64_t ns) {
-    record(OTRACE_X_EVENT_BEGIN, 0, ns, (otrace_word[]){instance, name, 3, 2u << 24}, 4);
+    record(OTRACE_X_EVENT_BEGIN, 0, ns, (otrace_word[]){instance, name, 3, 2}, 4);
 }
 
 static void event_end(uint32_t instance, uint64_t ns) {
@@ -376,7 +376,7 @@ static void event_ends_on_another_thread(void) {
     call(OTRACE_BEGIN, 1, 10);
     event_begin(1, 5, 20);
     synth_call(&synth, &other, OTRACE_BEGIN, 2, AT(30), -1);
-    synth_record(&synth, &other, OTRACE_X_EVENT_END, 0, AT(40), (otrace_word[]){1, 9, 3, 1u << 24},
+    synth_record(&synth, &other, OTRACE_X_EVENT_END, 0, AT(40), (otrace_word[]){1, 9, 3, 1},
                  4);
     call(OTRACE_END, 1, 50);
     main_thread.depth = 0;

@@ -223,18 +223,18 @@ def value(value):
     if value is None:
         return [0]
     if isinstance(value, bool):
-        return [(2 if value else 1) << 24]
+        return [2 if value else 1]
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
-        return [3 << 24 | 8, *struct.unpack("<II", struct.pack("<q", value))]
+        return [3 | 8 << 8, *struct.unpack("<II", struct.pack("<q", value))]
     if isinstance(value, float):
-        return [4 << 24 | 8, *struct.unpack("<II", struct.pack("<d", value))]
+        return [4 | 8 << 8, *struct.unpack("<II", struct.pack("<d", value))]
     if isinstance(value, list):
         words = [word for item in value for word in globals()["value"](item)]
-        return [8 << 24 | 4 * len(words), *words]
+        return [8 | 4 * len(words) << 8, *words]
     kind, data = (6, str(value).encode()) if isinstance(value, int) else (5, value)
     data = data if isinstance(data, bytes) else data.encode("utf-8", "surrogatepass")
     padded = data.ljust((len(data) + 3) // 4 * 4, b"\0")
-    return [kind << 24 | len(data), *struct.unpack(f"<{len(padded) // 4}I", padded)]
+    return [kind | len(data) << 8, *struct.unpack(f"<{len(padded) // 4}I", padded)]
 
 
 def attributes(**pairs):
