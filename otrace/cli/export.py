@@ -52,7 +52,7 @@ def command(
         if output.rstrip("/").endswith(SUFFIX):
             raise UsageError(f"cannot export to {output}: that is the name of a recording")
     name = stem(recording.rstrip("/").removesuffix(SUFFIX))
-    wanted = plan(exports, outputs, exporter_arguments(exporter_option, values), name)
+    wanted = plan(exports, outputs, exporter_arguments(exporter_option, values), name, quiet=quiet)
     from otrace.recording import Recording
 
     opened = Recording.open(recording)

@@ -40,8 +40,13 @@ def plan(
     outputs: Sequence[str],
     options: Mapping[str, Mapping[str, object]],
     stem: str,
+    *,
+    quiet: bool = False,
 ) -> Plan:
-    """Find the exporters and check every output. Raises UsageError, PluginError."""
+    """Find the exporters and check every output. Raises UsageError, PluginError.
+
+    Says which exporters are broken when it has to look through all of them, unless `quiet`.
+    """
     wanted: list[tuple[Exporter, str | None]] = []
     for text in exports:
         name, equals, target = text.partition("=")
@@ -55,7 +60,7 @@ def plan(
                 raise UsageError("-o names two recordings; one is enough")
             keep_at = output.rstrip("/")
         else:
-            place(output, wanted)
+            place(output, wanted, quiet=quiet)
     if not wanted and keep_at is None:
         wanted.append((find(DEFAULT_EXPORTER), None))
     jobs = tuple(job_of(exporter, target, options, stem) for exporter, target in wanted)
@@ -63,7 +68,7 @@ def plan(
     return Plan(jobs, keep_at)
 
 
-def place(output: str, wanted: list[tuple[Exporter, str | None]]) -> None:
+def place(output: str, wanted: list[tuple[Exporter, str | None]], *, quiet: bool) -> None:
     """Give the file of an -o to the --export that still lacks one, or to a new export."""
     open_places = [
         index
@@ -75,7 +80,7 @@ def place(output: str, wanted: list[tuple[Exporter, str | None]]) -> None:
         index = (fitting or open_places)[0]
         wanted[index] = (wanted[index][0], output)
     else:
-        exporter = for_suffix(output, on_broken=lambda error: say(str(error)))
+        exporter = for_suffix(output, on_broken=None if quiet else lambda error: say(str(error)))
         wanted.append((exporter, output))
 
 

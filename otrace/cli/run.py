@@ -98,7 +98,7 @@ def command(
         raise UsageError(f"run needs a program, such as: {EXAMPLE}")
     given = exporter_arguments(exporter_option, values)
     program = resolve_program(invocation)
-    wanted = plan(exports, outputs, given, stem(program.name))
+    wanted = plan(exports, outputs, given, stem(program.name), quiet=quiet)
     options = resolve(recording_arguments(values))
     session = Session.create(program.name, options)
     try:

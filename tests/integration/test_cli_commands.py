@@ -206,6 +206,7 @@ def test_a_broken_plug_in_is_named_and_the_others_go_on(recording, tmp_path):
     done = recording("run", "-o", "t.json", "app.py", env=env)
     assert "exporter 'odd' of broken 1.0" in done.stderr
     assert calls_in(recording.folder / "t.json")
+    assert recording("run", "-q", "-o", "t.json", "app.py", env=env).stderr == ""
     done = recording("run", "--export", "chrome=u.json", "app.py", env=env)
     assert "odd" not in done.stderr
     done = recording("run", "--export", "odd", "app.py", env=env, status=2)

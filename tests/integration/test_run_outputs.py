@@ -12,6 +12,7 @@ import time
 import pytest
 
 WAIT_S = 60
+INPUTS = ("app.py", "started", "__pycache__")
 PROGRAM = """\
 import sys
 def work(n):
@@ -37,7 +38,7 @@ def names_in(path):
 
 
 def files(place):
-    return sorted(p.name for p in place.folder.iterdir() if p.name not in ("app.py", "started"))
+    return sorted(p.name for p in place.folder.iterdir() if p.name not in INPUTS)
 
 
 def test_the_default_is_chrome_in_the_current_folder(place):
