@@ -19,7 +19,8 @@ struct otrace_record_options {
     const char *exclude;
     const char *exclude_functions;
     const char *library_paths; /* newline-separated; NULL: record library code too */
-    const char *own_path;      /* otrace's own folder: never recorded */
+    const char *process_name;  /* what readers call this process */
+    const char *own_path;      /* newline-separated: otrace's own files, never recorded */
 };
 
 struct otrace_record_status {
@@ -43,9 +44,6 @@ void otrace_record_status(struct otrace_record_status *status);
 /* Gives a dict log_event, log_instant, log_counter, Event, pause_thread, resume_thread. Both are
  * objects' addresses (id()), borrowed for the call. Takes the GIL. 0 or -EINVAL. */
 int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate);
-
-/* Shows the process's name to readers. */
-int otrace_record_name_process(const char *name);
 
 /* The clock that recordings use: ticks now, for tests and for the supervisor. */
 uint64_t otrace_record_ticks(void);

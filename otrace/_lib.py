@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
     from otrace.config import Options
 
-OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+OWN_PATHS = [
+    _FOLDER,
+    _FOLDER + "_exporters",
+    os.path.join(os.path.dirname(_FOLDER), "_otrace_start.py"),
+]
 
 # Linux's numbers: `errno` would be a module more in the traced program's sys.modules.
 _EBUSY, _EFBIG, _ENOSPC, _ENAMETOOLONG, _ENOTSUP = 16, 27, 28, 36, 95
@@ -50,8 +55,8 @@ def library_folders() -> list[str]:
     return [os.path.dirname(os.path.abspath(os.__file__))]
 
 
-def start(options: "Options", folder: str, *, inherited: bool) -> None:
-    """Record this process into the session `folder`.
+def start(options: "Options", folder: str, name: str, *, inherited: bool) -> None:
+    """Record this process, to be shown as `name`, into the session `folder`.
 
     `inherited`: the calls that are open now are told, marked as cut. Raises RecorderError.
     """
@@ -74,7 +79,8 @@ def start(options: "Options", folder: str, *, inherited: bool) -> None:
     raw.exclude = lines(options.exclude)
     raw.exclude_functions = lines(options.exclude_functions)
     raw.library_paths = ffi.NULL if options.stdlib else lines(library_folders())
-    raw.own_path = lines([OWN_FOLDER])
+    raw.process_name = lines([name])
+    raw.own_path = lines(OWN_PATHS)
     status = -lib.otrace_record_start(raw)
     if status != 0:
         cause = _CAUSES.get(status, os.strerror(status))
@@ -85,11 +91,6 @@ def stop() -> None:
     """Stop recording and close the segment. Raises RecorderError when none runs."""
     if lib.otrace_record_stop() != 0:
         raise RecorderError("cannot stop: no recording runs in this process")
-
-
-def name_process(name: str) -> None:
-    """Show `name` for this process; without effect when nothing records."""
-    lib.otrace_record_name_process(os.fsencode(name))
 
 
 def publish(namespace: dict[str, object], decorate: "Callable[..., object]") -> None:

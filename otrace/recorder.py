@@ -41,13 +41,13 @@ def start(**options: Any) -> None:
                 "cannot start: a recording already runs in this process; stop it first"
             )
         resolved = config_sources.resolve(options)
-        session = Session.create(process_name(sys.orig_argv), resolved)
+        name = process_name(sys.orig_argv)
+        session = Session.create(name, resolved)
         try:
-            _lib.start(resolved, session.path, inherited=True)
+            _lib.start(resolved, session.path, name, inherited=True)
         except RecorderError:
             session.remove()
             raise
-        _lib.name_process(process_name(sys.orig_argv))
         _session, _owner = session, os.getpid()
         if resolved.follow:
             _set_environment({"OTRACE_SESSION": session.path, **resolved.to_environment()})

@@ -9,6 +9,7 @@
 #define SLOTS_FIRST 1024
 
 struct otrace_callables otrace_callables;
+struct otrace_callable otrace_callable_lines[OTRACE_CALLABLE_LINES];
 const PyMethodDef *otrace_new_method;
 
 static PyTypeObject *method_wrapper_type; /* not public: taken from a method-wrapper */
@@ -17,20 +18,16 @@ struct name {
     struct otrace_held_text module, name;
 };
 
-static struct otrace_callable_key key_of_type(PyTypeObject *type) {
-    return (struct otrace_callable_key){type, type->tp_name, (const void *)type->tp_new};
-}
-
 struct otrace_callable_key otrace_callable_key_other(PyObject *callable) {
     PyTypeObject *type = Py_TYPE(callable);
     if (type == &PyMethod_Type) {
         PyObject *function = PyMethod_GET_FUNCTION(callable);
         /* No further: a method of a method is called through its type's slot. */
-        return Py_TYPE(function) == &PyMethod_Type ? key_of_type(type)
+        return Py_TYPE(function) == &PyMethod_Type ? otrace_key_of_type(type)
                                                    : otrace_callable_key(function);
     }
     if (PyType_Check(callable)) {
-        return key_of_type((PyTypeObject *)callable);
+        return otrace_key_of_type((PyTypeObject *)callable);
     }
     if (PyCFunction_Check(callable)) { /* __new__, a builtin method with its class, a subtype */
         PyCFunctionObject *function = (PyCFunctionObject *)callable;
@@ -46,13 +43,13 @@ struct otrace_callable_key otrace_callable_key_other(PyObject *callable) {
     }
     if (type == &PyWrapperDescr_Type) {
         const void *base = ((PyWrapperDescrObject *)callable)->d_base;
-        return (struct otrace_callable_key){base, PyDescr_TYPE(callable), NULL};
+        return (struct otrace_callable_key){base, PyDescr_TYPE(callable)};
     }
     if (type == method_wrapper_type) {
         PyWrapperDescrObject *descr = ((struct otrace_method_wrapper *)callable)->descr;
-        return (struct otrace_callable_key){descr->d_base, PyDescr_TYPE(descr), NULL};
+        return (struct otrace_callable_key){descr->d_base, PyDescr_TYPE(descr)};
     }
-    return key_of_type(type);
+    return otrace_key_of_type(type);
 }
 
 /* ---- names ---- */
@@ -157,8 +154,12 @@ static struct name name_of(PyObject *callable) {
 
 /* ---- the table ---- */
 
+static size_t hash_of(const void *key) {
+    return (size_t)(((uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+}
+
 static struct otrace_callable *slot_for(struct otrace_callables *table, const void *key) {
-    size_t at = otrace_callable_hash(key) & table->mask;
+    size_t at = hash_of(key) & table->mask;
     while (table->slots[at].key.key != NULL && table->slots[at].key.key != key) {
         at = (at + 1) & table->mask;
     }
@@ -188,27 +189,44 @@ static bool recorded(const struct name *name) {
     return otrace_filter_c(modules, names);
 }
 
-const struct otrace_callable *otrace_callable_see(PyObject *callable) {
-    static const struct otrace_callable unknown = {{NULL, NULL, NULL}, OTRACE_NAME_UNKNOWN, 0};
+static uint64_t what_of(const void *key, uint32_t id) {
+    otrace_key call = otrace_key_of(id);
+    return call & OTRACE_KEY_LONG ? 0
+                                  : otrace_what(OTRACE_C_BEGIN, call, otrace_callable_detail(key));
+}
+
+static const struct otrace_callable *see(PyObject *callable, struct otrace_callable_key key) {
+    static const struct otrace_callable unknown = {.id = OTRACE_NAME_UNKNOWN};
     struct otrace_callables *table = &otrace_callables;
-    struct otrace_callable_key key = otrace_callable_key(callable);
     if (table->used * 4 >= (table->mask + 1) * 3 && !grow(table)) {
         return &unknown;
     }
     struct otrace_callable *slot = slot_for(table, key.key);
     table->used += slot->key.key == NULL;
     struct name name = name_of(callable);
-    slot->key = key;
-    slot->excluded = !recorded(&name);
-    slot->id = otrace_names_add(OTRACE_NAME_C, 0, name.module.text, name.name.text,
-                                (struct otrace_text){"", 0});
+    uint32_t id = otrace_names_add(OTRACE_NAME_C, 0, name.module.text, name.name.text,
+                                   (struct otrace_text){"", 0});
+    bool excluded = !recorded(&name);
+    *slot = (struct otrace_callable){key, excluded ? 0 : what_of(key.key, id), id, excluded};
     otrace_text_drop(&name.module);
     otrace_text_drop(&name.name);
     return slot;
 }
 
+const struct otrace_callable *otrace_callable_find(PyObject *callable,
+                                                   struct otrace_callable_key key) {
+    const struct otrace_callable *slot = slot_for(&otrace_callables, key.key);
+    if (slot->key.key == NULL || slot->key.check != key.check) {
+        slot = see(callable, key);
+    }
+    if (slot->what != 0) {
+        *otrace_callable_line(key.key) = *slot;
+    }
+    return slot;
+}
+
 uint32_t otrace_callable_type_id(PyTypeObject *type) {
-    return otrace_callable_find((PyObject *)type, key_of_type(type))->id;
+    return otrace_callable_find((PyObject *)type, otrace_key_of_type(type))->id;
 }
 
 static PyObject *hidden[16]; /* owned */
@@ -238,6 +256,7 @@ int otrace_callables_begin(bool filter_changed) {
     }
     if (table->slots != NULL && filter_changed) {
         memset(table->slots, 0, (table->mask + 1) * sizeof *table->slots);
+        memset(otrace_callable_lines, 0, sizeof otrace_callable_lines);
         table->used = 0;
     }
     if (table->slots == NULL && !grow(table)) {
@@ -247,7 +266,7 @@ int otrace_callables_begin(bool filter_changed) {
         struct otrace_callable_key key = otrace_callable_key(hidden[i]);
         struct otrace_callable *slot = slot_for(table, key.key);
         table->used += slot->key.key == NULL;
-        *slot = (struct otrace_callable){key, OTRACE_NAME_UNKNOWN, 1};
+        *slot = (struct otrace_callable){key, 0, OTRACE_NAME_UNKNOWN, 1};
     }
     return 0;
 }

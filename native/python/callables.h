@@ -3,16 +3,18 @@
 #define OTRACE_CALLABLES_H
 
 #include "python/compat.h"
+#include "record/thread.h"
 
 /* What identifies a C callable: its method definition, slot or type. Definitions and types are
- * freed and their addresses used again, so two fields of what is there are kept with the key. */
+ * freed and their addresses used again, so the pointer to their name is kept with the key. */
 struct otrace_callable_key {
     const void *key; /* NULL: the callee is a Python function, no C call */
-    const void *check1, *check2;
+    const void *check;
 };
 
 struct otrace_callable {
     struct otrace_callable_key key;
+    uint64_t what; /* of its begin; 0: excluded, or its key is a long one */
     uint32_t id;
     uint32_t excluded;
 };
@@ -24,8 +26,22 @@ struct otrace_callables {
 
 extern struct otrace_callables otrace_callables __attribute__((visibility("hidden")));
 
+/* In front of the table: the callables of the last while, one a line. */
+#define OTRACE_CALLABLE_LINES 256
+extern struct otrace_callable otrace_callable_lines[OTRACE_CALLABLE_LINES]
+    __attribute__((visibility("hidden")));
+
+static inline struct otrace_callable *otrace_callable_line(const void *key) {
+    return &otrace_callable_lines[((uintptr_t)key >> 5) % OTRACE_CALLABLE_LINES];
+}
+
+/* What the end of a C call is recognised by. */
+static inline uint32_t otrace_callable_detail(const void *key) {
+    return (uint32_t)((uintptr_t)key >> 3) & 0xffffffu;
+}
+
 static inline struct otrace_callable_key otrace_key_of_method(const PyMethodDef *method) {
-    return (struct otrace_callable_key){method, method->ml_name, (const void *)method->ml_meth};
+    return (struct otrace_callable_key){method, method->ml_name};
 }
 
 /* The one definition behind the __new__ of every C type: it does not tell them apart. */
@@ -34,10 +50,14 @@ extern const PyMethodDef *otrace_new_method __attribute__((visibility("hidden"))
 /* The rare kinds, out of line. */
 struct otrace_callable_key otrace_callable_key_other(PyObject *callable);
 
+static inline struct otrace_callable_key otrace_key_of_type(PyTypeObject *type) {
+    return (struct otrace_callable_key){type, type->tp_name};
+}
+
 static inline struct otrace_callable_key otrace_callable_key(PyObject *callable) {
     PyTypeObject *type = Py_TYPE(callable);
     if (type == &PyFunction_Type) {
-        return (struct otrace_callable_key){NULL, NULL, NULL};
+        return (struct otrace_callable_key){NULL, NULL};
     }
     if (type == &PyCFunction_Type) {
         const PyMethodDef *method = ((PyCFunctionObject *)callable)->m_ml;
@@ -48,36 +68,17 @@ static inline struct otrace_callable_key otrace_callable_key(PyObject *callable)
     if (type == &PyMethodDescr_Type) {
         return otrace_key_of_method(((PyMethodDescrObject *)callable)->d_method);
     }
+    if (type == &PyType_Type) {
+        return otrace_key_of_type((PyTypeObject *)callable);
+    }
     return otrace_callable_key_other(callable);
 }
 
-static inline size_t otrace_callable_hash(const void *key) {
-    return (size_t)(((uint64_t)(uintptr_t)key * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
-}
-
-/* First sight, or an address that has become something else. */
-const struct otrace_callable *otrace_callable_see(PyObject *callable) __attribute__((cold));
-
-/* Never NULL; `key.key` must not be. Needs the GIL, never raises. */
-static inline const struct otrace_callable *otrace_callable_find(PyObject *callable,
-                                                                 struct otrace_callable_key key) {
-    const struct otrace_callables *table = &otrace_callables;
-    size_t at = otrace_callable_hash(key.key) & table->mask;
-    for (;;) {
-        const struct otrace_callable *slot = &table->slots[at];
-        if (__builtin_expect(slot->key.key == key.key, 1)) {
-            if (__builtin_expect(slot->key.check1 == key.check1 && slot->key.check2 == key.check2,
-                                 1)) {
-                return slot;
-            }
-            return otrace_callable_see(callable);
-        }
-        if (slot->key.key == NULL) {
-            return otrace_callable_see(callable);
-        }
-        at = (at + 1) & table->mask;
-    }
-}
+/* The entry of a callable that its line does not hold; made at first sight, or where an address
+ * has become something else. Never NULL. `key.key` must not be NULL. Needs the GIL, never raises.
+ */
+const struct otrace_callable *otrace_callable_find(PyObject *callable,
+                                                   struct otrace_callable_key key);
 
 /* The name id of a type, as a call of it would have. */
 uint32_t otrace_callable_type_id(PyTypeObject *type);

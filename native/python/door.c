@@ -41,6 +41,8 @@ static int start(const struct otrace_record_options *options) {
         return changed;
     }
     otrace_recorder.host.thread_started = otrace_threads_started;
+    snprintf(otrace_recorder.process_name, sizeof otrace_recorder.process_name, "%s",
+             options->process_name);
     int status = otrace_recorder_begin(&segment, options->follow_forks, options->inherited);
     if (status != 0) {
         return status;
@@ -120,12 +122,6 @@ int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
     }
     PyGILState_Release(gil);
     return status == 0 ? 0 : -EINVAL;
-}
-
-int otrace_record_name_process(const char *name) {
-    snprintf(otrace_recorder.process_name, sizeof otrace_recorder.process_name, "%s", name);
-    return otrace_names_note(OTRACE_META_PROCESS_NAME, 0, otrace_text_literal(name),
-                             (struct otrace_text){"", 0});
 }
 
 uint64_t otrace_record_ticks(void) {

@@ -8,6 +8,7 @@
 #include "record/filter.h"
 
 uint64_t otrace_tag_generation;
+bool otrace_excluded_seen;
 Py_ssize_t otrace_tag_index = -1;
 
 static char start_folder[4096]; /* what relative file names are relative to */
@@ -20,6 +21,7 @@ int otrace_functions_begin(uint32_t generation) {
         start_folder[0] = '\0';
     }
     otrace_tag_generation = generation;
+    otrace_excluded_seen = false;
     return otrace_tag_index < 0 ? -1 : 0;
 }
 
@@ -54,6 +56,11 @@ static bool recorded(struct otrace_text module, struct otrace_text name, struct 
     return otrace_filter_python(modules, names, files);
 }
 
+static uint64_t tag_of_id(uint32_t id) {
+    otrace_key key = otrace_key_of(id);
+    return key & OTRACE_KEY_LONG ? OTRACE_TAG_LONG | (uint64_t)key << 1 : key;
+}
+
 static bool equals(struct otrace_text text, const char *literal) {
     return text.size == strlen(literal) && memcmp(text.data, literal, text.size) == 0;
 }
@@ -68,8 +75,7 @@ static bool is_special(PyCodeObject *code, struct otrace_text module, struct otr
 uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     PyCodeObject *code = (PyCodeObject *)object;
     uint64_t known = otrace_function_tag(object);
-    uint64_t flags_mask = OTRACE_TAG_EXCLUDED | OTRACE_TAG_SPECIAL;
-    if ((known & ~flags_mask) >> 32 == otrace_tag_generation) {
+    if ((known & ~OTRACE_TAG_FLAGS) >> 32 == otrace_tag_generation) {
         return known;
     }
     PyObject *module_object = module_name(globals);
@@ -82,11 +88,13 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     uint64_t tag = otrace_tag_generation << 32;
     if (!recorded(module.text, name.text, file.text)) {
         tag |= OTRACE_TAG_EXCLUDED;
-    } else if ((known & OTRACE_TAG_ID) != 0) {
-        tag |= known & OTRACE_TAG_ID; /* named in an earlier recording */
     } else {
-        tag |= otrace_names_add(OTRACE_NAME_PYTHON, (uint32_t)code->co_firstlineno, module.text,
-                                name.text, file.text);
+        uint32_t id = otrace_tag_id(known); /* named in an earlier recording */
+        if (id == 0) {
+            id = otrace_names_add(OTRACE_NAME_PYTHON, (uint32_t)code->co_firstlineno, module.text,
+                                  name.text, file.text);
+        }
+        tag |= tag_of_id(id);
     }
     if (is_special(code, module.text, name.text)) {
         tag |= OTRACE_TAG_SPECIAL;

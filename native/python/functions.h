@@ -3,14 +3,22 @@
 #define OTRACE_FUNCTIONS_H
 
 #include "python/compat.h"
+#include "record/thread.h"
 
-/* A tag: the generation of the recording in its high half, the name id in its low 24 bits.
- * The fast path compares the high half whole: a code object not seen in this recording, excluded
- * or special never equals it. */
+/* A tag: the generation of the recording in its high half, the function's key in its low half.
+ * The fast path compares the high half whole: a code object not seen in this recording, excluded,
+ * special, or with an id too large for a short word never equals it. */
 #define OTRACE_TAG_EXCLUDED (UINT64_C(1) << 62)
-#define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61)   /* tells a thread's name */
-#define OTRACE_TAG_GENERATOR (UINT64_C(1) << 31) /* generator, coroutine, async generator */
-#define OTRACE_TAG_ID UINT64_C(0xffffff)
+#define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61) /* tells a thread's name */
+#define OTRACE_TAG_LONG (UINT64_C(1) << 60)    /* its key is a long one */
+#define OTRACE_TAG_FLAGS (UINT64_C(7) << 60)
+#if OTRACE_HAS_MONITORING
+#define OTRACE_TAG_GENERATOR UINT64_C(0) /* monitoring tells resumptions by itself */
+#define OTRACE_TAG_KEY UINT64_C(0xffffffff)
+#else
+#define OTRACE_TAG_GENERATOR UINT64_C(1) /* generator, coroutine, async generator */
+#define OTRACE_TAG_KEY (UINT64_C(0xffffffff) & ~OTRACE_TAG_GENERATOR)
+#endif
 
 extern uint64_t otrace_tag_generation __attribute__((visibility("hidden")));
 extern Py_ssize_t otrace_tag_index __attribute__((visibility("hidden"))); /* of co_extra */
@@ -24,9 +32,17 @@ static inline bool otrace_tag_plain(uint64_t tag) {
     return tag >> 32 == otrace_tag_generation;
 }
 
-static inline uint32_t otrace_tag_id(uint64_t tag) {
-    return (uint32_t)(tag & OTRACE_TAG_ID);
+/* The key of a plain tag. */
+static inline otrace_key otrace_tag_key(uint64_t tag) {
+    return (otrace_key)(tag & OTRACE_TAG_KEY);
 }
+
+static inline uint32_t otrace_tag_id(uint64_t tag) {
+    return otrace_key_id(tag & OTRACE_TAG_LONG ? (otrace_key)tag >> 1 : otrace_tag_key(tag));
+}
+
+/* True once excluded code has run in this recording: only then need a C call ask for its caller. */
+extern bool otrace_excluded_seen __attribute__((visibility("hidden")));
 
 /* The tag of a code object, made at first sight. `globals` (borrowed) are those of a frame that
  * runs it, or NULL for the current frame's. Needs the GIL, never raises. */

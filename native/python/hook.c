@@ -2,6 +2,24 @@
 
 static bool profile_installed;
 
+void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key) {
+    const struct otrace_callable *found = otrace_callable_find(callable, key);
+    if (found->what != 0) {
+        otrace_emit_begin(OTRACE_C_BEGIN, found->what);
+    } else if (!found->excluded) {
+        otrace_thread_begin(OTRACE_C_BEGIN, found->id, otrace_callable_detail(key.key), 0,
+                            otrace_clock_ticks());
+    }
+}
+
+void otrace_c_end_slow(PyObject *callable, struct otrace_callable_key key, bool raised) {
+    const struct otrace_callable *found = otrace_callable_find(callable, key);
+    if (!found->excluded) {
+        otrace_thread_end(OTRACE_C_END, found->id, raised ? otrace_exception_word(NULL) : 0,
+                          otrace_clock_ticks());
+    }
+}
+
 int otrace_hook_install(bool c_calls, const char **told) {
     *told = NULL;
 #if OTRACE_HAS_MONITORING

@@ -39,31 +39,34 @@ static inline uint32_t otrace_exception_word(PyObject *value) {
     return OTRACE_WITH_EXCEPTION | (value == NULL ? 0 : otrace_callable_type_id(Py_TYPE(value)));
 }
 
+/* What the line does not hold. */
+void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key);
+void otrace_c_end_slow(PyObject *callable, struct otrace_callable_key key, bool raised);
+
 static inline void otrace_c_begin(PyObject *callable) {
     struct otrace_callable_key key = otrace_callable_key(callable);
     if (key.key == NULL) {
         return;
     }
-    const struct otrace_callable *found = otrace_callable_find(callable, key);
-    if (__builtin_expect(!found->excluded, 1)) {
-        otrace_emit_begin(OTRACE_C_BEGIN, found->id,
-                          (uint32_t)((uintptr_t)key.key >> 3) & 0xffffffu);
+    const struct otrace_callable *line = otrace_callable_line(key.key);
+    if (__builtin_expect(line->key.key == key.key && line->key.check == key.check, 1)) {
+        otrace_emit_begin(OTRACE_C_BEGIN, line->what);
+    } else {
+        otrace_c_begin_slow(callable, key);
     }
 }
 
-static inline void otrace_c_end(PyObject *callable, bool raised) {
+static inline void otrace_c_end(PyObject *callable) {
     struct otrace_callable_key key = otrace_callable_key(callable);
-    if (key.key == NULL) {
-        return;
+    if (key.key != NULL && !otrace_emit_end_known(otrace_callable_detail(key.key))) {
+        otrace_c_end_slow(callable, key, false);
     }
-    if (!raised &&
-        otrace_emit_end_known(OTRACE_C_END, (uint32_t)((uintptr_t)key.key >> 3) & 0xffffffu)) {
-        return;
-    }
-    const struct otrace_callable *found = otrace_callable_find(callable, key);
-    if (!found->excluded) {
-        otrace_thread_end(OTRACE_C_END, found->id, raised ? otrace_exception_word(NULL) : 0,
-                          otrace_clock_ticks());
+}
+
+static inline void otrace_c_raise(PyObject *callable) {
+    struct otrace_callable_key key = otrace_callable_key(callable);
+    if (key.key != NULL) {
+        otrace_c_end_slow(callable, key, true);
     }
 }
 

@@ -36,9 +36,12 @@ static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
     uint64_t tag = otrace_function_see(code, NULL);
     bool special = tag & OTRACE_TAG_SPECIAL;
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        otrace_emit_begin(kind, otrace_tag_id(tag), 0);
-    } else if (!special) {
-        return stop_here();
+        otrace_thread_begin(kind, otrace_tag_id(tag), 0, 0, otrace_clock_ticks());
+    } else {
+        otrace_excluded_seen = true;
+        if (!special) {
+            return stop_here();
+        }
     }
     if (special) {
         otrace_threads_special(code, true);
@@ -53,7 +56,7 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
         otrace_threads_special(code, false);
     }
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        otrace_emit_end(kind, otrace_tag_id(tag));
+        otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
     } else if (!special) {
         return stop_here();
     }
@@ -66,7 +69,7 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
         if (__builtin_expect(!otrace_tag_plain(tag), 0)) {                                         \
             return begin_slow(args[0], kind);                                                      \
         }                                                                                          \
-        otrace_emit_begin(kind, otrace_tag_id(tag), 0);                                            \
+        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), 0));                        \
         Py_RETURN_NONE;                                                                            \
     }
 
@@ -76,7 +79,7 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
         if (__builtin_expect(!otrace_tag_plain(tag), 0)) {                                         \
             return end_slow(args[0], kind);                                                        \
         }                                                                                          \
-        otrace_emit_end(kind, otrace_tag_id(tag));                                                 \
+        otrace_emit_end(kind, otrace_tag_key(tag));                                                \
         Py_RETURN_NONE;                                                                            \
     }
 
@@ -101,7 +104,7 @@ CALLBACK(on_unwind) {
 CALLBACK(on_throw) {
     uint64_t tag = otrace_function_see(args[0], NULL);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), otrace_exception_word(args[2]),
+        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), 0, otrace_exception_word(args[2]),
                             otrace_clock_ticks());
     }
     Py_RETURN_NONE;
@@ -109,8 +112,8 @@ CALLBACK(on_throw) {
 
 /* A C call is recorded when its Python caller is. */
 static inline bool caller_recorded(PyObject *code) {
-    uint64_t tag = otrace_function_tag(code);
-    return __builtin_expect(otrace_tag_plain(tag), 1) ||
+    return __builtin_expect(!otrace_excluded_seen, 1) ||
+           otrace_tag_plain(otrace_function_tag(code)) ||
            !(otrace_function_see(code, NULL) & OTRACE_TAG_EXCLUDED);
 }
 
@@ -124,14 +127,14 @@ CALLBACK(on_call) {
 
 CALLBACK(on_c_return) {
     if (caller_recorded(args[0])) {
-        otrace_c_end(args[2], false);
+        otrace_c_end(args[2]);
     }
     Py_RETURN_NONE;
 }
 
 CALLBACK(on_c_raise) {
     if (caller_recorded(args[0])) {
-        otrace_c_end(args[2], true);
+        otrace_c_raise(args[2]);
     }
     Py_RETURN_NONE;
 }

@@ -33,24 +33,27 @@ static enum place place_of(PyFrameObject *Py_UNUSED(frame), PyCodeObject *Py_UNU
 
 static void begin(PyFrameObject *frame, PyCodeObject *code, uint64_t tag) {
     enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
-    if (place == AT_START) {
-        otrace_emit_begin(OTRACE_BEGIN, otrace_tag_id(tag), 0);
-    } else if (place == AT_RESUME) {
-        otrace_emit_begin(OTRACE_RESUME, otrace_tag_id(tag), 0);
-    } else { /* it still stands at its yield: throw() or close() */
-        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), otrace_exception_word(NULL),
+    enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
+    if (place == AT_YIELD || place == AT_OTHER) { /* still at its yield: throw() or close() */
+        otrace_thread_begin(kind, otrace_tag_id(tag), 0, otrace_exception_word(NULL),
                             otrace_clock_ticks());
+    } else if (otrace_tag_plain(tag)) {
+        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), 0));
+    } else {
+        otrace_thread_begin(kind, otrace_tag_id(tag), 0, 0, otrace_clock_ticks());
     }
 }
 
 static void end(PyFrameObject *frame, PyCodeObject *code, uint64_t tag, PyObject *result) {
+    bool yields = tag & OTRACE_TAG_GENERATOR && result != NULL && place_of(frame, code) == AT_YIELD;
+    enum otrace_record_kind kind = yields ? OTRACE_YIELD : OTRACE_END;
     if (result == NULL) { /* the exception is out of reach here: its type stays unknown */
-        otrace_thread_end(OTRACE_END, otrace_tag_id(tag), otrace_exception_word(NULL),
+        otrace_thread_end(kind, otrace_tag_id(tag), otrace_exception_word(NULL),
                           otrace_clock_ticks());
-    } else if (tag & OTRACE_TAG_GENERATOR && place_of(frame, code) == AT_YIELD) {
-        otrace_emit_end(OTRACE_YIELD, otrace_tag_id(tag));
+    } else if (otrace_tag_plain(tag)) {
+        otrace_emit_end(kind, otrace_tag_key(tag));
     } else {
-        otrace_emit_end(OTRACE_END, otrace_tag_id(tag));
+        otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
     }
 }
 
@@ -59,20 +62,25 @@ static void on_python(PyFrameObject *frame, bool beginning, PyObject *result) {
     uint64_t tag = otrace_function_tag((PyObject *)code);
     if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
         tag = otrace_function_see((PyObject *)code, NULL);
+        otrace_excluded_seen |= beginning && (tag & OTRACE_TAG_EXCLUDED);
         if (tag & OTRACE_TAG_SPECIAL) {
             otrace_threads_special((PyObject *)code, beginning);
         }
     }
-    if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        if (beginning) {
-            begin(frame, code, tag);
-        } else {
-            end(frame, code, tag, result);
-        }
+    if (tag & OTRACE_TAG_EXCLUDED) {
+        return;
+    }
+    if (beginning) {
+        begin(frame, code, tag);
+    } else {
+        end(frame, code, tag, result);
     }
 }
 
 static bool caller_recorded(PyFrameObject *frame) {
+    if (__builtin_expect(!otrace_excluded_seen, 1)) {
+        return true;
+    }
     PyCodeObject *code = otrace_frame_code(frame);
     uint64_t tag = otrace_function_tag((PyObject *)code);
     if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
@@ -93,9 +101,13 @@ static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, P
         }
         break;
     case PyTrace_C_RETURN:
+        if (record_c_calls && caller_recorded(frame)) {
+            otrace_c_end(arg);
+        }
+        break;
     case PyTrace_C_EXCEPTION:
         if (record_c_calls && caller_recorded(frame)) {
-            otrace_c_end(arg, what == PyTrace_C_EXCEPTION);
+            otrace_c_raise(arg);
         }
         break;
     default:

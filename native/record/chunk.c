@@ -22,11 +22,11 @@ static void put(otrace_word *at, otrace_word word) {
 
 static void write_open(struct otrace_thread *thread, const struct otrace_open *open) {
     otrace_word *at = thread->cursor;
-    bool event = (open->id & OTRACE_OPEN_IS_EVENT) != 0;
+    bool event = (open->key & OTRACE_KEY_EVENT) != 0;
     size_t words = event ? OPEN_EVENT_WORDS : OPEN_WORDS;
     uint32_t flags =
         event ? OTRACE_OPEN_EVENT : open->kind & (OTRACE_OPEN_KIND | OTRACE_OPEN_INHERITED);
-    at[1] = open->id & ~OTRACE_OPEN_IS_EVENT;
+    at[1] = otrace_key_id(open->key);
     at[2] = (otrace_word)open->start_tick;
     at[3] = (otrace_word)(open->start_tick >> 32);
     if (event) {

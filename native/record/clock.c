@@ -8,10 +8,6 @@
 
 enum otrace_clock_kind otrace_clock_kind = OTRACE_CLOCK_MONOTONIC;
 
-uint64_t otrace_clock_fallback(void) {
-    return otrace_clock_ns(CLOCK_MONOTONIC);
-}
-
 void otrace_clock_init(void) {
 #if defined(__x86_64__)
     /* "tsc" here means that the kernel found the counter invariant and in step on all cores. */

@@ -27,22 +27,25 @@ static inline uint64_t otrace_clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-/* CLOCK_MONOTONIC as ticks; out of line, so that the hot path needs no stack frame for it. */
-uint64_t otrace_clock_fallback(void) __attribute__((noinline, cold));
+static inline bool otrace_clock_has_counter(void) {
+    return __builtin_expect(otrace_clock_kind != OTRACE_CLOCK_MONOTONIC, 1);
+}
+
+/* The counter of the processor; only where otrace_clock_has_counter. */
+static inline uint64_t otrace_clock_counter(void) {
+#if defined(__x86_64__)
+    return __rdtsc();
+#elif defined(__aarch64__)
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+    return ticks;
+#else
+    return otrace_clock_ns(CLOCK_MONOTONIC);
+#endif
+}
 
 static inline uint64_t otrace_clock_ticks(void) {
-#if defined(__x86_64__)
-    if (__builtin_expect(otrace_clock_kind == OTRACE_CLOCK_TSC, 1)) {
-        return __rdtsc();
-    }
-#elif defined(__aarch64__)
-    if (__builtin_expect(otrace_clock_kind == OTRACE_CLOCK_CNTVCT, 1)) {
-        uint64_t ticks;
-        __asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
-        return ticks;
-    }
-#endif
-    return otrace_clock_fallback();
+    return otrace_clock_has_counter() ? otrace_clock_counter() : otrace_clock_ns(CLOCK_MONOTONIC);
 }
 
 #endif

@@ -95,6 +95,7 @@ static void add_unknown(void) {
 uint32_t otrace_names_add(enum otrace_name_kind kind, uint32_t line, struct otrace_text module,
                           struct otrace_text name, struct otrace_text file) {
     const struct otrace_text texts[3] = {module, name, file};
+    otrace_recorder_notice_fork();
     otrace_recorder_lock();
     add_unknown();
     uint32_t id = add_locked(kind, line, texts);
@@ -120,6 +121,7 @@ int otrace_names_note(enum otrace_meta_type type, uint32_t id, struct otrace_tex
     struct otrace_segment *segment = &otrace_recorder.segment;
     size_t size = meta_size(texts);
     int status = -ENOSPC;
+    otrace_recorder_notice_fork();
     otrace_recorder_lock();
     struct otrace_meta *room =
         segment->header == NULL ? NULL : otrace_segment_meta_room(segment, size);

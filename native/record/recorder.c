@@ -36,6 +36,23 @@ static int open_segment(struct otrace_recorder *recorder) {
     return status;
 }
 
+static void forked(void) {
+    struct otrace_recorder *recorder = &otrace_recorder;
+    bool recorded = recorder->recording;
+    otrace_states_reset();
+    otrace_segment_forget(&recorder->segment);
+    free(recorder->closed);
+    recorder->closed = NULL;
+    recorder->inherited = true;
+    recorder->recording = recorded && recorder->follow_forks && open_segment(recorder) == 0;
+}
+
+void otrace_recorder_notice_fork(void) {
+    if (!otrace_states_alive()) {
+        forked();
+    }
+}
+
 int otrace_recorder_begin(const struct otrace_segment_options *options, bool follow_forks,
                           bool inherited) {
     struct otrace_recorder *recorder = &otrace_recorder;
@@ -43,9 +60,7 @@ int otrace_recorder_begin(const struct otrace_segment_options *options, bool fol
     if (status != 0) {
         return status;
     }
-    if (!otrace_states_alive()) {
-        otrace_recorder_forked();
-    }
+    otrace_recorder_notice_fork();
     if (recorder->segment.header != NULL) {
         return -EBUSY;
     }
@@ -78,17 +93,6 @@ int otrace_recorder_end(void) {
     free(recorder->closed);
     recorder->closed = NULL;
     return 0;
-}
-
-void otrace_recorder_forked(void) {
-    struct otrace_recorder *recorder = &otrace_recorder;
-    bool recorded = recorder->recording;
-    otrace_states_reset();
-    otrace_segment_forget(&recorder->segment);
-    free(recorder->closed);
-    recorder->closed = NULL;
-    recorder->inherited = true;
-    recorder->recording = recorded && recorder->follow_forks && open_segment(recorder) == 0;
 }
 
 void otrace_recorder_fail(int status) {

@@ -47,8 +47,9 @@ int otrace_recorder_begin(const struct otrace_segment_options *options, bool fol
  * that no thread is inside a hook (it holds the GIL). Returns 0 or -ENOENT when none runs. */
 int otrace_recorder_end(void);
 
-/* In the child of a fork, at its first event: a segment of its own. */
-void otrace_recorder_forked(void);
+/* In the child of a fork: a segment of its own, before anything is written. Every path that writes
+ * asks first; elsewhere this is one load. */
+void otrace_recorder_notice_fork(void);
 
 /* Stops writing because of `status`, which the header keeps for the reader; the program goes on. */
 void otrace_recorder_fail(int status);

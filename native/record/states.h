@@ -9,7 +9,8 @@ struct otrace_thread;
 /* Once a process, before anything else. Returns 0 or a negative errno. */
 int otrace_states_init(void);
 
-/* False in a forked child until otrace_states_reset: everything here was wiped. */
+/* False in a forked child until otrace_states_reset: everything here was wiped. True before
+ * otrace_states_init. */
 bool otrace_states_alive(void);
 void otrace_states_reset(void);
 

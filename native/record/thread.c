@@ -58,17 +58,17 @@ static bool stack_grow(struct otrace_thread *thread) {
     return true;
 }
 
-static bool push(struct otrace_thread *thread, uint32_t id, uint32_t kind, uint64_t tick) {
+static bool push(struct otrace_thread *thread, otrace_key key, uint32_t kind, uint64_t tick) {
     if (thread->top == thread->stack_end && !stack_grow(thread)) {
         return false;
     }
-    *thread->top++ = (struct otrace_open){.start_tick = tick, .id = id, .kind = kind};
+    *thread->top++ = (struct otrace_open){.start_tick = tick, .key = key, .kind = kind};
     return true;
 }
 
-static struct otrace_open *find(struct otrace_thread *thread, uint32_t id) {
+static struct otrace_open *find(struct otrace_thread *thread, otrace_key key) {
     for (struct otrace_open *open = thread->top - 1; open > thread->stack; open--) {
-        if (open->id == id) {
+        if (open->key == key) {
             return open;
         }
     }
@@ -78,7 +78,7 @@ static struct otrace_open *find(struct otrace_thread *thread, uint32_t id) {
 /* Closes what lies above `open`: the reader does the same at this end. */
 static void pop_above(struct otrace_thread *thread, struct otrace_open *open) {
     for (struct otrace_open *above = open + 1; above < thread->top; above++) {
-        if (above->id & OTRACE_OPEN_IS_EVENT) {
+        if (above->key & OTRACE_KEY_EVENT) {
             thread->events_open--;
         } else if (above->kind & OTRACE_OPEN_SILENT) {
             thread->chunk_silent--;
@@ -96,15 +96,14 @@ static bool below_max_depth(const struct otrace_thread *thread, size_t depth) {
     return max == 0 || depth - thread->events_open < max;
 }
 
-/* Sends the fast path here whenever something must not be written, or the stack not be pushed. */
+/* Sends the fast path here whenever something must not be written, or the stack might not hold
+ * every begin that the chunk has room for. */
 static void set_limits(struct otrace_thread *thread) {
-    uint32_t max = otrace_recorder.options.max_depth;
-    size_t calls = depth_of(thread) - thread->events_open;
-    bool hidden = thread->pauses > 0 || (max != 0 && calls > max);
-    thread->limit = hidden || thread->chunk == NULL ? NULL : (otrace_word *)thread->reserved_end;
-    thread->top_limit = thread->stack_end;
-    if (max != 0 && max + thread->events_open < (size_t)(thread->stack_end - thread->stack) - 1) {
-        thread->top_limit = thread->stack + 1 + max + thread->events_open;
+    size_t room = (size_t)(thread->stack_end - thread->top);
+    otrace_word *end = (otrace_word *)thread->reserved_end;
+    thread->limit = NULL;
+    if (thread->pauses == 0 && thread->chunk != NULL && otrace_recorder.options.max_depth == 0) {
+        thread->limit = (size_t)(end - thread->cursor) > room ? thread->cursor + room : end;
     }
 }
 
@@ -159,8 +158,8 @@ static struct otrace_thread *ready(bool beginning) {
     return thread->id != 0 ? thread : otrace_thread_register(beginning);
 }
 
-void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t exception,
-                         uint64_t now) {
+void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t detail,
+                         uint32_t exception, uint64_t now) {
     struct otrace_thread *thread = ready(true);
     if (thread == NULL) {
         return;
@@ -169,7 +168,8 @@ void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t exc
     now = now > thread->last_tick ? now : thread->last_tick;
     bool written = thread->pauses == 0 && below_max_depth(thread, depth_of(thread)) &&
                    write_short(thread, kind, id, exception, now);
-    if (push(thread, id, (uint32_t)kind | (written ? 0 : OTRACE_OPEN_SILENT), now) && !written) {
+    uint32_t entry = (uint32_t)kind | detail << 8 | (written ? 0 : OTRACE_OPEN_SILENT);
+    if (push(thread, otrace_key_of(id), entry, now) && !written) {
         thread->chunk_silent++;
     }
     set_limits(thread);
@@ -178,7 +178,7 @@ void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t exc
 void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t exception,
                        uint64_t now) {
     struct otrace_thread *thread = ready(false);
-    struct otrace_open *open = thread == NULL ? NULL : find(thread, id);
+    struct otrace_open *open = thread == NULL ? NULL : find(thread, otrace_key_of(id));
     if (open == NULL) {
         return; /* it began before the recording: nothing to end */
     }
@@ -196,7 +196,7 @@ void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t excep
 void otrace_thread_push_open(struct otrace_thread *thread, uint32_t id,
                              enum otrace_record_kind kind) {
     uint64_t start = otrace_recorder.segment.header->start_anchor.tick;
-    push(thread, id, (uint32_t)kind | OTRACE_OPEN_INHERITED, start);
+    push(thread, otrace_key_of(id), (uint32_t)kind | OTRACE_OPEN_INHERITED, start);
 }
 
 void otrace_thread_pause(void) {
@@ -230,16 +230,30 @@ void otrace_thread_resume(void) {
     set_limits(thread);
 }
 
+/* ---- the hot path without a counter ---- */
+
+void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what) {
+    otrace_emit_begin_at(kind, what, otrace_clock_ns(CLOCK_MONOTONIC));
+}
+
+void otrace_emit_end_fallback(enum otrace_record_kind kind, otrace_key key) {
+    otrace_emit_end_at(kind, key, otrace_clock_ns(CLOCK_MONOTONIC));
+}
+
+bool otrace_emit_end_known_fallback(uint32_t detail) {
+    return otrace_emit_end_known_at(detail, otrace_clock_ns(CLOCK_MONOTONIC));
+}
+
 /* ---- records of several words ---- */
 
 static void track_event(struct otrace_thread *thread, enum otrace_extended sub,
                         const otrace_word *payload, uint64_t now) {
-    uint32_t id = payload[0] | OTRACE_OPEN_IS_EVENT;
+    otrace_key key = payload[0] | OTRACE_KEY_EVENT;
     if (sub == OTRACE_X_EVENT_BEGIN) {
-        thread->events_open += push(thread, id, payload[1] << 8, now);
+        thread->events_open += push(thread, key, payload[1] << 8, now);
         return;
     }
-    struct otrace_open *open = find(thread, id);
+    struct otrace_open *open = find(thread, key);
     if (open != NULL) { /* calls above it go on: an event may end inside a helper */
         memmove(open, open + 1, (size_t)((char *)thread->top - (char *)(open + 1)));
         thread->top--;
@@ -320,9 +334,7 @@ static bool set_up(struct otrace_thread *thread) {
 
 static struct otrace_thread *register_self(bool beginning) {
     struct otrace_recorder *recorder = &otrace_recorder;
-    if (!otrace_recorder_is_ours()) {
-        otrace_recorder_forked();
-    }
+    otrace_recorder_notice_fork();
     if (!recorder->recording) {
         return NULL;
     }

@@ -9,28 +9,46 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "format.h"
 #include "record/clock.h"
 
+/* What a call is known by while it is open: its name id where the short word has it, so that a
+ * record is made by or-ing. Ids that need a prefix, and events, are marked and take the slow path.
+ */
+typedef uint32_t otrace_key;
+#define OTRACE_KEY_SHORT_MASK 0x1fff0000u
+#define OTRACE_KEY_LONG 0x40000000u  /* | id */
+#define OTRACE_KEY_EVENT 0x80000000u /* | instance */
+
+static inline otrace_key otrace_key_of(uint32_t id) {
+    return id >> OTRACE_ID_SHORT_BITS ? OTRACE_KEY_LONG | id : id << OTRACE_DELTA_SHORT_BITS;
+}
+
+static inline uint32_t otrace_key_id(otrace_key key) {
+    return key & OTRACE_KEY_EVENT  ? key & ~OTRACE_KEY_EVENT
+           : key & OTRACE_KEY_LONG ? key & ~OTRACE_KEY_LONG
+                                   : key >> OTRACE_DELTA_SHORT_BITS;
+}
+
 struct otrace_open {
     uint64_t start_tick;
-    uint32_t id;   /* a name; an event's instance is or-ed with OTRACE_OPEN_IS_EVENT */
+    otrace_key key;
     uint32_t kind; /* enum otrace_record_kind | OTRACE_OPEN_* flags | detail << 8. The detail of an
                       event is its name; of a C call what its end is recognised by */
 };
 
-#define OTRACE_OPEN_IS_EVENT 0x80000000u /* in id: so that no call's id equals an event's */
 #define OTRACE_OPEN_KIND 0x0fu
 #define OTRACE_OPEN_SILENT 0x20u /* its begin was not written (paused, or below max_depth) */
 
 struct otrace_thread {
     /* The hot line: everything that a begin or an end reads and writes. */
     otrace_word *cursor; /* the next word of the chunk */
-    otrace_word *limit;  /* no word is written at or behind it; NULL sends all to the slow path */
+    otrace_word *limit;  /* no word is written at or behind it; NULL sends all to the slow path.
+                            Never further than the stack has room for begins */
     uint64_t last_tick;
-    struct otrace_open *top;       /* the next free entry of the stack */
-    struct otrace_open *top_limit; /* a begin at it takes the slow path */
+    struct otrace_open *top; /* the next free entry of the stack */
 
     /* Slow path only. */
     struct otrace_open *stack; /* own mapping; stack[0] is a sentinel that no id matches */
@@ -66,8 +84,8 @@ extern __thread struct otrace_thread *otrace_thread_self
 /* The slow path of one begin or end. `exception`: the type's name id with OTRACE_WITH_EXCEPTION,
  * or 0. Never fails: what cannot be written is counted. */
 #define OTRACE_WITH_EXCEPTION 0x80000000u
-void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t exception,
-                         uint64_t now);
+void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t detail,
+                         uint32_t exception, uint64_t now);
 void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t exception, uint64_t now);
 
 /* Tells a call that was open before this thread's first event; from host.thread_started only. */
@@ -96,66 +114,96 @@ void otrace_thread_exited(struct otrace_thread *thread);
  * any thread, with the thread kept out of the hook. */
 void otrace_thread_detach(struct otrace_thread *thread);
 
-static inline void otrace_emit_begin(enum otrace_record_kind kind, uint32_t id, uint32_t detail) {
+/* What the stack keeps of a call, in one word: the key low, kind and detail high. */
+static inline uint64_t otrace_what(enum otrace_record_kind kind, otrace_key key, uint32_t detail) {
+    return (uint64_t)((uint32_t)kind | detail << 8) << 32 | key;
+}
+
+/* ---- the hot path: short keys only ---- */
+
+static inline void otrace_emit_begin_at(enum otrace_record_kind kind, uint64_t what, uint64_t now) {
     struct otrace_thread *thread = otrace_thread_self;
-    uint64_t now = otrace_clock_ticks();
     uint64_t delta = now - thread->last_tick;
     otrace_word *cursor = thread->cursor;
-    struct otrace_open *top = thread->top;
-    if (__builtin_expect(((delta >> OTRACE_DELTA_SHORT_BITS) | (id >> OTRACE_ID_SHORT_BITS)) == 0 &&
-                             cursor < thread->limit && top < thread->top_limit,
-                         1)) {
+    if (__builtin_expect(delta >> OTRACE_DELTA_SHORT_BITS == 0 && cursor < thread->limit, 1)) {
+        struct otrace_open *top = thread->top;
         thread->last_tick = now;
-        *cursor = OTRACE_WORD(kind, id, delta);
+        *cursor = (otrace_word)kind << 29 | (otrace_word)what | (otrace_word)delta;
         thread->cursor = cursor + 1;
         top->start_tick = now;
-        top->id = id;
-        top->kind = (uint32_t)kind | detail << 8;
+        memcpy((char *)top + offsetof(struct otrace_open, key), &what, sizeof what);
         thread->top = top + 1;
     } else {
-        otrace_thread_begin(kind, id, 0, now);
+        otrace_thread_begin(kind, otrace_key_id((otrace_key)what), (uint32_t)(what >> 40), 0, now);
     }
 }
 
-/* The end of a C call whose begin carried `detail`: its id is on the stack and need not be found
+static inline void otrace_emit_end_at(enum otrace_record_kind kind, otrace_key key, uint64_t now) {
+    struct otrace_thread *thread = otrace_thread_self;
+    uint64_t delta = now - thread->last_tick;
+    otrace_word *cursor = thread->cursor;
+    if (__builtin_expect(delta >> OTRACE_DELTA_SHORT_BITS == 0 && cursor < thread->limit &&
+                             thread->top[-1].key == key,
+                         1)) {
+        thread->last_tick = now;
+        *cursor = (otrace_word)kind << 29 | key | (otrace_word)delta;
+        thread->cursor = cursor + 1;
+        thread->top--;
+    } else {
+        otrace_thread_end(kind, otrace_key_id(key), 0, now);
+    }
+}
+
+/* The end of a C call whose begin carried `detail`: its key is on the stack and need not be found
  * again. False when the innermost open call is another one; nothing was written then. */
-static inline bool otrace_emit_end_known(enum otrace_record_kind kind, uint32_t detail) {
+static inline bool otrace_emit_end_known_at(uint32_t detail, uint64_t now) {
     struct otrace_thread *thread = otrace_thread_self;
     otrace_word *cursor = thread->cursor;
     if (__builtin_expect(cursor >= thread->limit, 0)) {
         return false;
     }
-    struct otrace_open *open = thread->top - 1;
-    uint32_t id = open->id;
-    uint64_t now = otrace_clock_ticks();
+    const struct otrace_open *open = thread->top - 1;
     uint64_t delta = now - thread->last_tick;
-    if (__builtin_expect(((delta >> OTRACE_DELTA_SHORT_BITS) | (id >> OTRACE_ID_SHORT_BITS)) == 0 &&
-                             open->kind == (OTRACE_C_BEGIN | detail << 8),
+    if (__builtin_expect((delta >> OTRACE_DELTA_SHORT_BITS |
+                          (open->key & ~(otrace_key)OTRACE_KEY_SHORT_MASK)) == 0 &&
+                             open->kind == ((uint32_t)OTRACE_C_BEGIN | detail << 8),
                          1)) {
         thread->last_tick = now;
-        *cursor = OTRACE_WORD(kind, id, delta);
+        *cursor = (otrace_word)OTRACE_C_END << 29 | open->key | (otrace_word)delta;
         thread->cursor = cursor + 1;
-        thread->top = open;
+        thread->top--;
         return true;
     }
     return false;
 }
 
-static inline void otrace_emit_end(enum otrace_record_kind kind, uint32_t id) {
-    struct otrace_thread *thread = otrace_thread_self;
-    uint64_t now = otrace_clock_ticks();
-    uint64_t delta = now - thread->last_tick;
-    otrace_word *cursor = thread->cursor;
-    if (__builtin_expect(((delta >> OTRACE_DELTA_SHORT_BITS) | (id >> OTRACE_ID_SHORT_BITS)) == 0 &&
-                             cursor < thread->limit && thread->top[-1].id == id,
-                         1)) {
-        thread->last_tick = now;
-        *cursor = OTRACE_WORD(kind, id, delta);
-        thread->cursor = cursor + 1;
-        thread->top--;
+/* The same where the clock is a system call: whole functions out of line, so that the callbacks
+ * proper make no call and need no stack frame. */
+void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what)
+    __attribute__((noinline, cold));
+void otrace_emit_end_fallback(enum otrace_record_kind kind, otrace_key key)
+    __attribute__((noinline, cold));
+bool otrace_emit_end_known_fallback(uint32_t detail) __attribute__((noinline, cold));
+
+static inline void otrace_emit_begin(enum otrace_record_kind kind, uint64_t what) {
+    if (otrace_clock_has_counter()) {
+        otrace_emit_begin_at(kind, what, otrace_clock_counter());
     } else {
-        otrace_thread_end(kind, id, 0, now);
+        otrace_emit_begin_fallback(kind, what);
     }
+}
+
+static inline void otrace_emit_end(enum otrace_record_kind kind, otrace_key key) {
+    if (otrace_clock_has_counter()) {
+        otrace_emit_end_at(kind, key, otrace_clock_counter());
+    } else {
+        otrace_emit_end_fallback(kind, key);
+    }
+}
+
+static inline bool otrace_emit_end_known(uint32_t detail) {
+    return otrace_clock_has_counter() ? otrace_emit_end_known_at(detail, otrace_clock_counter())
+                                      : otrace_emit_end_known_fallback(detail);
 }
 
 #endif

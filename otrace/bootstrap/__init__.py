@@ -27,8 +27,8 @@ def start() -> None:
     options = Options.from_environment(os.environ)
     if not options.follow:
         del os.environ["OTRACE_SESSION"]  # children find nothing to follow
-    _lib.start(options, folder, inherited=False)
-    _lib.name_process(process_name(sys.orig_argv))
+    # Last: what this package still did afterwards would be the first thing recorded.
+    _lib.start(options, folder, process_name(sys.orig_argv), inherited=False)
 
 
 def process_name(argv: list[str]) -> str:
