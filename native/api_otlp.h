@@ -44,11 +44,12 @@ struct otrace_otlp_block {
 
 int otrace_otlp_new(const struct otrace_otlp_options *options, struct otrace_otlp **plan);
 void otrace_otlp_free(struct otrace_otlp *plan);
-/* Tracks are numbered from 0 in the order they are added. `attributes` (copied): encoded
- * KeyValue fields of Span that all spans of the thread carry. */
+/* Tracks are numbered from 0 in the order they are added. Calls that never ended end at
+ * open_end_ns. `attributes` (copied): encoded KeyValue fields of Span that all spans of the
+ * thread carry. */
 int otrace_otlp_add_track(struct otrace_otlp *plan, struct otrace_segment *segment,
                           uint32_t track_index, const struct otrace_clock *clock,
-                          const char *attributes, size_t size);
+                          int64_t open_end_ns, const char *attributes, size_t size);
 int otrace_otlp_measure(struct otrace_otlp *plan, uint32_t track);
 int otrace_otlp_select(struct otrace_otlp *plan);
 int otrace_otlp_collect(struct otrace_otlp *plan, uint32_t track);

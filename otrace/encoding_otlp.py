@@ -87,12 +87,21 @@ class SpanPlan:
         self._plan = ffi.gc(out[0], lib.otrace_otlp_free)
         self._tracks: list[Track] = []  # their segments must outlive the plan
 
-    def add_track(self, track: Track, attributes: bytes) -> int:
-        """Add a track whose spans all carry `attributes` (encoded); returns its number."""
+    def add_track(self, track: Track, open_end_ns: int, attributes: bytes) -> int:
+        """Add a track; returns its number.
+
+        Calls that never ended end at `open_end_ns`. All spans carry `attributes` (encoded).
+        """
         self._tracks.append(track)
         process = track.process
         status = lib.otrace_otlp_add_track(
-            self._plan, process._segment, track._index, process._clock, attributes, len(attributes)
+            self._plan,
+            process._segment,
+            track._index,
+            process._clock,
+            open_end_ns,
+            attributes,
+            len(attributes),
         )
         check(status, self._name(-1))
         return len(self._tracks) - 1

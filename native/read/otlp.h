@@ -83,6 +83,7 @@ struct otrace_otlp_track {
     size_t attributes_size;
     uint64_t seed;
     uint32_t index;
+    int64_t open_end_ns;
 };
 
 struct otrace_otlp_group; /* otlp_groups.c */

@@ -103,7 +103,8 @@ static void keep_attributes(struct otrace_otlp *plan, struct otrace_otlp_span *s
 
 static void fill_span(struct otrace_otlp_span *span, const struct otrace_edge *edge) {
     span->start_ns = edge->start_ns;
-    span->end_ns = edge->end_ns > edge->start_ns ? edge->end_ns : edge->start_ns;
+    /* Receivers complain about spans that take no time. */
+    span->end_ns = edge->end_ns > edge->start_ns ? edge->end_ns : edge->start_ns + 1;
     span->function = edge->id;
     span->exception = edge->exception;
     span->flags |= edge->flags;
@@ -118,18 +119,43 @@ static void extend(struct otrace_otlp_part *part, int64_t first_ns, int64_t last
     }
 }
 
-/* Exceptions that end a thread as it was meant to. */
-static bool is_orderly(const struct otrace_segment *segment, uint32_t exception) {
-    static const char *const names[] = {"SystemExit", "GeneratorExit", "StopIteration"};
-    struct otrace_name_info info;
-    otrace_segment_get_name(segment, exception, &info);
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (info.qualified.size == strlen(names[i]) &&
-            memcmp(info.qualified.text, names[i], info.qualified.size) == 0) {
+static bool is_one_of(struct otrace_text text, const char *const *names, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (text.size == strlen(names[i]) && memcmp(text.text, names[i], text.size) == 0) {
             return true;
         }
     }
     return false;
+}
+
+#define COUNT(names) (sizeof(names) / sizeof *(names))
+
+/* Whether an exception that left this call left the program's own code in the thread. Of a thread
+ * it is `run` that it leaves; the interpreter's start-up code is not the program's. */
+static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *parent,
+                      const struct otrace_edge *edge) {
+    static const char *const orderly[] = {"SystemExit", "GeneratorExit", "StopIteration"};
+    static const char *const startup[] = {"zipimport", "_frozen_importlib",
+                                          "_frozen_importlib_external", "importlib._bootstrap",
+                                          "importlib._bootstrap_external"};
+    static const char *const runner[] = {"threading.Thread._bootstrap_inner"};
+    const struct otrace_segment *segment = walk->plan->tracks[walk->track].segment;
+    struct otrace_name_info info;
+    if (parent != NULL) {
+        if (walk->depth > 2) {
+            return false;
+        }
+        otrace_segment_get_name(segment, parent->function, &info);
+        if (!is_one_of(info.display, runner, COUNT(runner))) {
+            return false;
+        }
+    }
+    otrace_segment_get_name(segment, edge->id, &info);
+    if (is_one_of(info.module, startup, COUNT(startup))) {
+        return false;
+    }
+    otrace_segment_get_name(segment, edge->exception, &info);
+    return !is_one_of(info.qualified, orderly, COUNT(orderly));
 }
 
 static int begin(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
@@ -157,8 +183,7 @@ static uint32_t judge_exception(struct otrace_otlp_walk *walk,
         return 0;
     }
     uint32_t bits = frame->caught == edge->exception + 1 ? 0 : OTRACE_OTLP_RAISED;
-    const struct otrace_segment *segment = walk->plan->tracks[walk->track].segment;
-    if (parent == NULL && !is_orderly(segment, edge->exception)) {
+    if (is_escape(walk, parent, edge)) {
         struct otrace_otlp_cell *cell = otrace_otlp_cell(walk->plan, frame->window, walk->track);
         cell->part.escaped = 1;
         cell->part.exception = edge->exception;
@@ -197,7 +222,6 @@ static int open_call(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *fr
     if (frame->span != OTRACE_OTLP_NONE) {
         keep_attributes(walk->plan, span_at(walk->plan, frame->window, frame->span), edge);
     }
-    walk->now_ns = edge->end_ns > walk->now_ns ? edge->end_ns : walk->now_ns;
     return 0;
 }
 

@@ -107,7 +107,7 @@ void otrace_otlp_free(struct otrace_otlp *plan) {
 
 int otrace_otlp_add_track(struct otrace_otlp *plan, struct otrace_segment *segment,
                           uint32_t track_index, const struct otrace_clock *clock,
-                          const char *attributes, size_t size) {
+                          int64_t open_end_ns, const char *attributes, size_t size) {
     struct otrace_track_info info;
     if (plan->tracks_count == plan->options.tracks ||
         otrace_segment_get_track(segment, track_index, &info) != 0) {
@@ -128,6 +128,7 @@ int otrace_otlp_add_track(struct otrace_otlp *plan, struct otrace_segment *segme
         .attributes_size = size,
         .seed = mix(plan->options.salt + (number + UINT64_C(1)) * ODD),
         .index = track_index,
+        .open_end_ns = open_end_ns,
     };
     for (uint32_t window = 0; window < plan->options.windows; window++) {
         struct otrace_otlp_cell *cell = otrace_otlp_cell(plan, window, number);

@@ -77,6 +77,21 @@ static struct otrace_otlp_frame *around_event(struct otrace_otlp_walk *walk,
     return NULL;
 }
 
+/* When calls that never ended are said to have ended: later than anything in the track. */
+static int64_t open_end(const struct otrace_otlp_walk *walk, const struct otrace_edge *edge) {
+    int64_t end_ns = walk->plan->tracks[walk->track].open_end_ns;
+    return end_ns > edge->end_ns ? end_ns : edge->end_ns + 1;
+}
+
+static int visit_event(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                       const struct otrace_edge *edge) {
+    struct otrace_edge event = *edge;
+    if (edge->flags & OTRACE_CALL_OPEN) {
+        event.end_ns = open_end(walk, edge);
+    }
+    return visitor->beside(walk, around_event(walk, edge), &event);
+}
+
 static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
                  const struct otrace_edge *edge, uint32_t *open_at) {
     switch (edge->kind) {
@@ -94,9 +109,10 @@ static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor
             return 0;
         }
         walk->stack[*open_at].flags = edge->flags;
+        walk->now_ns = open_end(walk, edge);
         return visitor->open(walk, &walk->stack[*open_at], edge);
     case OTRACE_EDGE_EVENT:
-        return visitor->beside(walk, around_event(walk, edge), edge);
+        return visit_event(walk, visitor, edge);
     default:
         walk->now_ns = edge->start_ns;
         return visitor->mark(walk, frame_below(walk, walk->depth), edge);

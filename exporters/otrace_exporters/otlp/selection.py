@@ -75,7 +75,11 @@ def select(
     selection = Selection(recording, plan, windows, window_ns, processes, unsent=unsent)
     for index, found in enumerate(tracks):
         selection.numbers[index] = [
-            (plan.add_track(track, encode(thread_attributes(track))), track) for track in found
+            (
+                plan.add_track(track, open_end(recording, track), encode(thread_attributes(track))),
+                track,
+            )
+            for track in found
         ]
     numbers = [number for found in selection.numbers.values() for number, _ in found]
     for done, number in enumerate(numbers):
@@ -118,6 +122,14 @@ def fit(
         unsent += found[len(fitting) :]
         room -= 1 + len(fitting)
     return shown, tracks, unsent
+
+
+def open_end(recording: Recording, track: Track) -> int:
+    """When calls that never ended are taken to end: with their thread, process, or recording."""
+    for end_ns in (track.end_ns, track.process.end_ns):
+        if end_ns is not None:
+            return end_ns
+    return recording.duration_ns
 
 
 def thread_attributes(track: Track) -> dict[str, Value]:

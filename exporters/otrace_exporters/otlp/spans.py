@@ -61,7 +61,7 @@ class OwnSpan:
             text_field(5, self.name),
             number_field(6, KIND_INTERNAL),
             fixed64_field(7, self.start_ns),
-            fixed64_field(8, max(self.start_ns, self.end_ns)),
+            fixed64_field(8, max(self.start_ns + 1, self.end_ns)),
         ]
         for key, value in self.attributes.items():
             parts.append(key_value(SPAN_ATTRIBUTES, key, value))
