@@ -39,8 +39,9 @@ test: ## run every test this machine can run
 	else echo "no C compiler ($(CC)): the native tests are left out"; fi
 	@$(MAKE) --no-print-directory test-python
 
+# Not from here: Python would find the sources in the current folder before what is installed.
 test-python: $(TEST_NEEDS) ## run the tests of Python and of whole programs
-	$(VENV)/bin/pytest tests $(PYTEST_ARGS)
+	cd tests && $(abspath $(VENV))/bin/pytest . $(PYTEST_ARGS)
 
 bench: $(INSTALLED) ## measure otrace against its peers (minutes)
 	$(VENV)/bin/python -m pip install --quiet -r benchmarks/requirements.txt

@@ -29,7 +29,7 @@ step_parts() {
 }
 
 step_python() {
-    local version=$1 target=test-python services=0 arguments="-ra --ignore=tests/services"
+    local version=$1 target=test-python services=0 arguments="-ra --ignore=services"
     case " $SERVICE_PYTHONS " in *" $version "*) services=1 arguments=-ra ;; esac
     # One of them runs the very command that README.md names.
     [ "$version" != "$README_PYTHON" ] || target=test
