@@ -189,10 +189,9 @@ static bool recorded(const struct name *name) {
     return otrace_filter_c(modules, names);
 }
 
-static uint64_t what_of(const void *key, uint32_t id) {
-    otrace_key call = otrace_key_of(id);
-    return call & OTRACE_KEY_LONG ? 0
-                                  : otrace_what(OTRACE_C_BEGIN, call, otrace_callable_detail(key));
+static uint64_t what_of(uint32_t id) {
+    otrace_key key = otrace_key_of(id);
+    return key & OTRACE_KEY_LONG ? 0 : otrace_what(OTRACE_C_BEGIN, key, 0);
 }
 
 static const struct otrace_callable *see(PyObject *callable, struct otrace_callable_key key) {
@@ -207,7 +206,7 @@ static const struct otrace_callable *see(PyObject *callable, struct otrace_calla
     uint32_t id = otrace_names_add(OTRACE_NAME_C, 0, name.module.text, name.name.text,
                                    (struct otrace_text){"", 0});
     bool excluded = !recorded(&name);
-    *slot = (struct otrace_callable){key, excluded ? 0 : what_of(key.key, id), id, excluded};
+    *slot = (struct otrace_callable){key, excluded ? 0 : what_of(id), id, excluded};
     otrace_text_drop(&name.module);
     otrace_text_drop(&name.name);
     return slot;

@@ -14,7 +14,7 @@ struct otrace_callable_key {
 
 struct otrace_callable {
     struct otrace_callable_key key;
-    uint64_t what; /* of its begin; 0: excluded, or its key is a long one */
+    uint64_t what; /* of its begin, less the detail; 0: excluded, or its key is a long one */
     uint32_t id;
     uint32_t excluded;
 };
@@ -33,11 +33,6 @@ extern struct otrace_callable otrace_callable_lines[OTRACE_CALLABLE_LINES]
 
 static inline struct otrace_callable *otrace_callable_line(const void *key) {
     return &otrace_callable_lines[((uintptr_t)key >> 5) % OTRACE_CALLABLE_LINES];
-}
-
-/* What the end of a C call is recognised by. */
-static inline uint32_t otrace_callable_detail(const void *key) {
-    return (uint32_t)((uintptr_t)key >> 3) & 0xffffffu;
 }
 
 static inline struct otrace_callable_key otrace_key_of_method(const PyMethodDef *method) {

@@ -5,14 +5,19 @@ static bool profile_installed;
 void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key) {
     const struct otrace_callable *found = otrace_callable_find(callable, key);
     if (found->what != 0) {
-        otrace_emit_begin(OTRACE_C_BEGIN, found->what);
+        otrace_emit_begin(OTRACE_C_BEGIN, found->what | (uint64_t)otrace_open_detail(callable)
+                                                            << 40);
     } else if (!found->excluded) {
-        otrace_thread_begin(OTRACE_C_BEGIN, found->id, otrace_callable_detail(key.key), 0,
+        otrace_thread_begin(OTRACE_C_BEGIN, found->id, otrace_open_detail(callable), 0,
                             otrace_clock_ticks());
     }
 }
 
-void otrace_c_end_slow(PyObject *callable, struct otrace_callable_key key, bool raised) {
+void otrace_c_end_slow(PyObject *callable, bool raised) {
+    struct otrace_callable_key key = otrace_callable_key(callable);
+    if (key.key == NULL) {
+        return;
+    }
     const struct otrace_callable *found = otrace_callable_find(callable, key);
     if (!found->excluded) {
         otrace_thread_end(OTRACE_C_END, found->id, raised ? otrace_exception_word(NULL) : 0,

@@ -41,7 +41,9 @@ static inline uint32_t otrace_exception_word(PyObject *value) {
 
 /* What the line does not hold. */
 void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key);
-void otrace_c_end_slow(PyObject *callable, struct otrace_callable_key key, bool raised);
+
+/* An end that otrace_emit_end did not know, or that raised. */
+void otrace_c_end_slow(PyObject *callable, bool raised);
 
 static inline void otrace_c_begin(PyObject *callable) {
     struct otrace_callable_key key = otrace_callable_key(callable);
@@ -50,23 +52,10 @@ static inline void otrace_c_begin(PyObject *callable) {
     }
     const struct otrace_callable *line = otrace_callable_line(key.key);
     if (__builtin_expect(line->key.key == key.key && line->key.check == key.check, 1)) {
-        otrace_emit_begin(OTRACE_C_BEGIN, line->what);
+        otrace_emit_begin(OTRACE_C_BEGIN, line->what | (uint64_t)otrace_open_detail(callable)
+                                                           << 40);
     } else {
         otrace_c_begin_slow(callable, key);
-    }
-}
-
-static inline void otrace_c_end(PyObject *callable) {
-    struct otrace_callable_key key = otrace_callable_key(callable);
-    if (key.key != NULL && !otrace_emit_end_known(otrace_callable_detail(key.key))) {
-        otrace_c_end_slow(callable, key, false);
-    }
-}
-
-static inline void otrace_c_raise(PyObject *callable) {
-    struct otrace_callable_key key = otrace_callable_key(callable);
-    if (key.key != NULL) {
-        otrace_c_end_slow(callable, key, true);
     }
 }
 

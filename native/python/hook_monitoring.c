@@ -36,7 +36,9 @@ static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
     uint64_t tag = otrace_function_see(code, NULL);
     bool special = tag & OTRACE_TAG_SPECIAL;
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        otrace_thread_begin(kind, otrace_tag_id(tag), 0, 0, otrace_clock_ticks());
+        /* No end on the fast path for what is special: it has something to tell. */
+        otrace_thread_begin(kind, otrace_tag_id(tag), special ? 0 : otrace_open_detail(code), 0,
+                            otrace_clock_ticks());
     } else {
         otrace_excluded_seen = true;
         if (!special) {
@@ -69,17 +71,16 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
         if (__builtin_expect(!otrace_tag_plain(tag), 0)) {                                         \
             return begin_slow(args[0], kind);                                                      \
         }                                                                                          \
-        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), 0));                        \
+        otrace_emit_begin(kind,                                                                    \
+                          otrace_what(kind, otrace_tag_key(tag), otrace_open_detail(args[0])));    \
         Py_RETURN_NONE;                                                                            \
     }
 
 #define END_CALLBACK(name, kind)                                                                   \
     CALLBACK(name) {                                                                               \
-        uint64_t tag = otrace_function_tag(args[0]);                                               \
-        if (__builtin_expect(!otrace_tag_plain(tag), 0)) {                                         \
+        if (__builtin_expect(!otrace_emit_end(kind, args[0]), 0)) {                                \
             return end_slow(args[0], kind);                                                        \
         }                                                                                          \
-        otrace_emit_end(kind, otrace_tag_key(tag));                                                \
         Py_RETURN_NONE;                                                                            \
     }
 
@@ -104,8 +105,8 @@ CALLBACK(on_unwind) {
 CALLBACK(on_throw) {
     uint64_t tag = otrace_function_see(args[0], NULL);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), 0, otrace_exception_word(args[2]),
-                            otrace_clock_ticks());
+        otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), otrace_open_detail(args[0]),
+                            otrace_exception_word(args[2]), otrace_clock_ticks());
     }
     Py_RETURN_NONE;
 }
@@ -125,18 +126,22 @@ CALLBACK(on_call) {
     Py_RETURN_NONE;
 }
 
+static PyObject *c_end_slow(PyObject *code, PyObject *callable, bool raised) {
+    if (caller_recorded(code)) {
+        otrace_c_end_slow(callable, raised);
+    }
+    Py_RETURN_NONE;
+}
+
 CALLBACK(on_c_return) {
-    if (caller_recorded(args[0])) {
-        otrace_c_end(args[2]);
+    if (__builtin_expect(!otrace_emit_end(OTRACE_C_END, args[2]), 0)) {
+        return c_end_slow(args[0], args[2], false);
     }
     Py_RETURN_NONE;
 }
 
 CALLBACK(on_c_raise) {
-    if (caller_recorded(args[0])) {
-        otrace_c_raise(args[2]);
-    }
-    Py_RETURN_NONE;
+    return c_end_slow(args[0], args[2], true);
 }
 
 /* ---- installing ---- */

@@ -31,69 +31,77 @@ static enum place place_of(PyFrameObject *Py_UNUSED(frame), PyCodeObject *Py_UNU
 }
 #endif
 
-static void begin(PyFrameObject *frame, PyCodeObject *code, uint64_t tag) {
-    enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
-    enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
-    if (place == AT_YIELD || place == AT_OTHER) { /* still at its yield: throw() or close() */
-        otrace_thread_begin(kind, otrace_tag_id(tag), 0, otrace_exception_word(NULL),
-                            otrace_clock_ticks());
-    } else if (otrace_tag_plain(tag)) {
-        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), 0));
+static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
+    uint64_t tag = otrace_function_see((PyObject *)code, NULL);
+    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+        enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
+        /* A generator that still stands at its yield: throw() or close(). */
+        bool thrown = place == AT_YIELD || place == AT_OTHER;
+        /* No end on the fast path for what is special: it has something to tell. */
+        otrace_thread_begin(place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME, otrace_tag_id(tag),
+                            tag & OTRACE_TAG_SPECIAL ? 0 : otrace_open_detail(code),
+                            thrown ? otrace_exception_word(NULL) : 0, otrace_clock_ticks());
     } else {
-        otrace_thread_begin(kind, otrace_tag_id(tag), 0, 0, otrace_clock_ticks());
+        otrace_excluded_seen = true;
+    }
+    if (tag & OTRACE_TAG_SPECIAL) {
+        otrace_threads_special((PyObject *)code, true);
     }
 }
 
-static void end(PyFrameObject *frame, PyCodeObject *code, uint64_t tag, PyObject *result) {
-    bool yields = tag & OTRACE_TAG_GENERATOR && result != NULL && place_of(frame, code) == AT_YIELD;
-    enum otrace_record_kind kind = yields ? OTRACE_YIELD : OTRACE_END;
-    if (result == NULL) { /* the exception is out of reach here: its type stays unknown */
-        otrace_thread_end(kind, otrace_tag_id(tag), otrace_exception_word(NULL),
-                          otrace_clock_ticks());
-    } else if (otrace_tag_plain(tag)) {
-        otrace_emit_end(kind, otrace_tag_key(tag));
-    } else {
-        otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
-    }
-}
-
-static void on_python(PyFrameObject *frame, bool beginning, PyObject *result) {
+static void begin(PyFrameObject *frame) {
     PyCodeObject *code = otrace_frame_code(frame);
     uint64_t tag = otrace_function_tag((PyObject *)code);
-    if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
-        tag = otrace_function_see((PyObject *)code, NULL);
-        otrace_excluded_seen |= beginning && (tag & OTRACE_TAG_EXCLUDED);
-        if (tag & OTRACE_TAG_SPECIAL) {
-            otrace_threads_special((PyObject *)code, beginning);
-        }
+    enum place place = AT_START;
+    if (tag & OTRACE_TAG_GENERATOR) {
+        place = place_of(frame, code);
     }
-    if (tag & OTRACE_TAG_EXCLUDED) {
-        return;
-    }
-    if (beginning) {
-        begin(frame, code, tag);
+    if (__builtin_expect(otrace_tag_plain(tag) && place <= AT_RESUME, 1)) {
+        enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
+        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), otrace_open_detail(code)));
     } else {
-        end(frame, code, tag, result);
+        begin_slow(frame, code);
+    }
+}
+
+static void end_slow(PyFrameObject *frame, PyCodeObject *code, PyObject *result) {
+    uint64_t tag = otrace_function_see((PyObject *)code, NULL);
+    if (tag & OTRACE_TAG_SPECIAL) {
+        otrace_threads_special((PyObject *)code, false);
+    }
+    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+        bool yields =
+            result != NULL && tag & OTRACE_TAG_GENERATOR && place_of(frame, code) == AT_YIELD;
+        /* An exception itself is out of reach here: its type stays unknown. */
+        otrace_thread_end(yields ? OTRACE_YIELD : OTRACE_END, otrace_tag_id(tag),
+                          result == NULL ? otrace_exception_word(NULL) : 0, otrace_clock_ticks());
+    }
+}
+
+static void end(PyFrameObject *frame, PyObject *result) {
+    PyCodeObject *code = otrace_frame_code(frame);
+    bool generator = code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR);
+    bool yields = generator && place_of(frame, code) == AT_YIELD;
+    if (__builtin_expect(result == NULL, 0) ||
+        __builtin_expect(!otrace_emit_end(yields ? OTRACE_YIELD : OTRACE_END, code), 0)) {
+        end_slow(frame, code, result);
     }
 }
 
 static bool caller_recorded(PyFrameObject *frame) {
-    if (__builtin_expect(!otrace_excluded_seen, 1)) {
-        return true;
-    }
-    PyCodeObject *code = otrace_frame_code(frame);
-    uint64_t tag = otrace_function_tag((PyObject *)code);
-    if (__builtin_expect(!otrace_tag_plain(tag), 0)) {
-        tag = otrace_function_see((PyObject *)code, NULL);
-    }
-    return !(tag & OTRACE_TAG_EXCLUDED);
+    PyObject *code = (PyObject *)otrace_frame_code(frame);
+    return __builtin_expect(!otrace_excluded_seen, 1) ||
+           otrace_tag_plain(otrace_function_tag(code)) ||
+           !(otrace_function_see(code, NULL) & OTRACE_TAG_EXCLUDED);
 }
 
 static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, PyObject *arg) {
     switch (what) {
     case PyTrace_CALL:
+        begin(frame);
+        break;
     case PyTrace_RETURN:
-        on_python(frame, what == PyTrace_CALL, arg);
+        end(frame, arg);
         break;
     case PyTrace_C_CALL:
         if (record_c_calls && caller_recorded(frame)) {
@@ -101,13 +109,13 @@ static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, P
         }
         break;
     case PyTrace_C_RETURN:
-        if (record_c_calls && caller_recorded(frame)) {
-            otrace_c_end(arg);
+        if (record_c_calls && !otrace_emit_end(OTRACE_C_END, arg) && caller_recorded(frame)) {
+            otrace_c_end_slow(arg, false);
         }
         break;
     case PyTrace_C_EXCEPTION:
         if (record_c_calls && caller_recorded(frame)) {
-            otrace_c_raise(arg);
+            otrace_c_end_slow(arg, true);
         }
         break;
     default:

@@ -168,7 +168,12 @@ static bool take_locked(struct otrace_thread *thread) {
     }
     thread->thread_sequence++;
     thread->reserved_end = (char *)thread->chunk;
-    if (!recorder->recording || !reserve_step(thread, sizeof *thread->chunk)) {
+    if (used >= header->chunk_count ||
+        (thread->thread_sequence > 1 && otrace_segment_prepare(&recorder->segment, used))) {
+        thread->reserved_end += header->chunk_size;
+    }
+    if (!recorder->recording || (thread->reserved_end == (char *)thread->chunk &&
+                                 !reserve_step(thread, sizeof *thread->chunk))) {
         thread->chunk = NULL;
         return false;
     }

@@ -104,7 +104,10 @@ uint32_t otrace_names_add(enum otrace_name_kind kind, uint32_t line, struct otra
 }
 
 int otrace_names_replay(struct otrace_segment *segment) {
-    add_unknown();
+    if (names_size == 0) {
+        add_unknown(); /* which publishes it */
+        return 0;
+    }
     for (size_t at = 0; at < names_size;) {
         const struct otrace_meta *meta = (const struct otrace_meta *)(names_log + at);
         if (publish(segment, meta, meta->size) != 0) {

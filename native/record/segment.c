@@ -15,13 +15,15 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-#define META_CAPACITY (UINT64_C(64) << 20)
+#define META_CAPACITY ((UINT64_C(64) << 20) - OTRACE_PAGE) /* so that chunks lie on large pages */
 #define META_STEP (UINT64_C(64) << 10)
 #define CHUNK_LARGEST (UINT32_C(64) << 10)
 #define CHUNK_SMALLEST (UINT32_C(4) << 10)
 #define CHUNKS_WANTED 64u /* a small buffer has smaller chunks, so that many threads get one */
 #define BUFFER_SMALLEST (CHUNKS_WANTED * (uint64_t)CHUNK_SMALLEST)
-#define NAMES_TRIED 4096 /* <pid>-<n>: exec keeps the pid, and pids come again */
+#define PREPARE_SIZE (UINT32_C(256) << 10) /* pages made at once: some 30 us of work */
+#define ALLOCATE_SIZE (UINT64_C(4) << 20)  /* disk space asked for at once */
+#define NAMES_TRIED 4096                   /* <pid>-<n>: exec keeps the pid, and pids come again */
 
 _Static_assert(sizeof(struct otrace_segment_header) <= OTRACE_PAGE, "the header is one page");
 _Static_assert(sizeof(struct otrace_chunk) % 8 == 0, "records start aligned");
@@ -84,6 +86,8 @@ static int map_file(struct otrace_segment *segment, int fd, uint64_t buffer_size
         void *base = mmap(NULL, segment->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (base != MAP_FAILED) {
             segment->header = base;
+            /* A fault in a hole reads ahead by megabytes, all zeros: see otrace_segment_prepare. */
+            madvise(base, segment->size, MADV_RANDOM);
             return 0;
         }
         if (errno != ENOMEM && errno != EAGAIN) {
@@ -134,6 +138,10 @@ int otrace_segment_create(struct otrace_segment *segment,
         return fd;
     }
     int status = map_file(segment, fd, buffer_size, &chunk_size, &chunk_count);
+    struct stat made;
+    if (fstat(fd, &made) == 0) {
+        segment->inode = made.st_ino;
+    }
     close(fd);
     if (status == 0) {
         status = otrace_segment_reserve(segment, segment->header, OTRACE_PAGE + META_STEP);
@@ -194,6 +202,64 @@ int otrace_segment_reserve(struct otrace_segment *segment, void *address, size_t
         return reserve_by_path(segment, (void *)first, last - first);
     }
     return errno == EFAULT ? -ENOSPC : -errno;
+}
+
+/* The segment's file by its path, since no descriptor is kept; -1 when it is not there any more. */
+static int open_again(const struct otrace_segment *segment) {
+    struct stat named;
+    int fd = open(segment->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &named) != 0 || named.st_size != (off_t)segment->size ||
+                    named.st_ino != segment->inode)) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+/* A program may have lowered its limit on file sizes: a write beyond it would be a signal. */
+static bool may_write_all(const struct otrace_segment *segment) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= segment->size);
+}
+
+/* From here on pages are made at their first touch, where reading ahead helps after all. */
+static void give_up_preparing(struct otrace_segment *segment) {
+    if (!segment->cannot_prepare) {
+        segment->cannot_prepare = true;
+        madvise(segment->header, segment->size, MADV_NORMAL);
+    }
+}
+
+bool otrace_segment_prepare(struct otrace_segment *segment, uint32_t index) {
+    static const char zeros[PREPARE_SIZE];
+    const struct otrace_segment_header *header = segment->header;
+    if (index < segment->prepared_chunks) {
+        return true;
+    }
+    int fd = segment->cannot_prepare || !may_write_all(segment) ? -1 : open_again(segment);
+    if (fd < 0) {
+        give_up_preparing(segment);
+        return false;
+    }
+    off_t start = (off_t)(header->chunks_offset + (uint64_t)index * header->chunk_size);
+    off_t left = (off_t)segment->size - start;
+    off_t aligned = (off_t)PREPARE_SIZE - start % (off_t)PREPARE_SIZE;
+    off_t size = left < aligned ? left : aligned;
+    if (start + size > (off_t)segment->allocated) {
+        off_t more = left < (off_t)ALLOCATE_SIZE ? left : (off_t)ALLOCATE_SIZE;
+        (void)fallocate(fd, 0, start,
+                        more); /* cheaper writes; without it they find space or fail */
+        segment->allocated = (uint64_t)(start + more);
+    }
+    bool written = pwrite(fd, zeros, (size_t)size, start) == (ssize_t)size;
+    close(fd);
+    if (!written) {
+        give_up_preparing(segment);
+    } else {
+        segment->prepared_chunks = index + (uint32_t)(size / header->chunk_size);
+    }
+    return written;
 }
 
 struct otrace_meta *otrace_segment_meta_room(struct otrace_segment *segment, size_t size) {

@@ -4,13 +4,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "format.h"
 
 struct otrace_segment {
     struct otrace_segment_header *header; /* the whole mapping; NULL: none */
     size_t size;
-    size_t meta_reserved; /* bytes of metadata that are safe to touch */
+    size_t meta_reserved;     /* bytes of metadata that are safe to touch */
+    uint32_t prepared_chunks; /* of these, all pages exist in the file */
+    bool cannot_prepare;
+    uint64_t allocated; /* end of the file's disk space, as far as it was asked for */
+    ino_t inode;
     char path[4096];
 };
 
@@ -40,6 +45,11 @@ void otrace_segment_forget(struct otrace_segment *segment);
 /* Makes `size` bytes at `address` (inside the mapping) safe to write: a full file system is an
  * error here and never a SIGBUS later. Returns 0 or a negative errno. */
 int otrace_segment_reserve(struct otrace_segment *segment, void *address, size_t size);
+
+/* Makes the file's pages of the next chunks, `index` (the next one never used) among them, much
+ * cheaper than page by page at first touch. Under the recorder's mutex. False when that is not
+ * possible: the chunk is reserved in small steps then. */
+bool otrace_segment_prepare(struct otrace_segment *segment, uint32_t index);
 
 /* Room for a metadata record of `size` bytes (a multiple of 8), zeroed; NULL when full. The caller
  * fills it and calls otrace_segment_meta_publish. Both under the recorder's mutex. */

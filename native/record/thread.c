@@ -91,9 +91,10 @@ static void pop_above(struct otrace_thread *thread, struct otrace_open *open) {
 
 /* ---- what may be written ---- */
 
-static bool below_max_depth(const struct otrace_thread *thread, size_t depth) {
+/* `calls`: those open around the one asked about; events do not count. */
+static bool below_max_depth(size_t calls) {
     uint32_t max = otrace_recorder.options.max_depth;
-    return max == 0 || depth - thread->events_open < max;
+    return max == 0 || calls < max;
 }
 
 /* Sends the fast path here whenever something must not be written, or the stack might not hold
@@ -166,7 +167,7 @@ void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t det
     }
     /* A counter read on another core may lie a little behind: time never runs backwards. */
     now = now > thread->last_tick ? now : thread->last_tick;
-    bool written = thread->pauses == 0 && below_max_depth(thread, depth_of(thread)) &&
+    bool written = thread->pauses == 0 && below_max_depth(depth_of(thread) - thread->events_open) &&
                    write_short(thread, kind, id, exception, now);
     uint32_t entry = (uint32_t)kind | detail << 8 | (written ? 0 : OTRACE_OPEN_SILENT);
     if (push(thread, otrace_key_of(id), entry, now) && !written) {
@@ -217,9 +218,9 @@ void otrace_thread_resume(void) {
     if (thread->id == 0 || thread->pauses == 0 || --thread->pauses > 0) {
         return;
     }
+    size_t calls = 0;
     for (struct otrace_open *open = thread->stack + 1; open < thread->top; open++) {
-        size_t depth = (size_t)(open - thread->stack) - 1;
-        if (below_max_depth(thread, depth)) {
+        if (!(open->key & OTRACE_KEY_EVENT) && below_max_depth(calls++)) {
             open->kind &= ~OTRACE_OPEN_SILENT;
         }
     }
@@ -236,12 +237,9 @@ void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what) {
     otrace_emit_begin_at(kind, what, otrace_clock_ns(CLOCK_MONOTONIC));
 }
 
-void otrace_emit_end_fallback(enum otrace_record_kind kind, otrace_key key) {
-    otrace_emit_end_at(kind, key, otrace_clock_ns(CLOCK_MONOTONIC));
-}
-
-bool otrace_emit_end_known_fallback(uint32_t detail) {
-    return otrace_emit_end_known_at(detail, otrace_clock_ns(CLOCK_MONOTONIC));
+bool otrace_emit_end_fallback(enum otrace_record_kind kind, enum otrace_record_kind begun,
+                              const void *object) {
+    return otrace_emit_end_at(kind, begun, object, otrace_clock_ns(CLOCK_MONOTONIC));
 }
 
 /* ---- records of several words ---- */

@@ -36,7 +36,7 @@ struct otrace_open {
     uint64_t start_tick;
     otrace_key key;
     uint32_t kind; /* enum otrace_record_kind | OTRACE_OPEN_* flags | detail << 8. The detail of an
-                      event is its name; of a C call what its end is recognised by */
+                      event is its name; of a call what its end is recognised by */
 };
 
 #define OTRACE_OPEN_KIND 0x0fu
@@ -114,6 +114,12 @@ void otrace_thread_exited(struct otrace_thread *thread);
  * any thread, with the thread kept out of the hook. */
 void otrace_thread_detach(struct otrace_thread *thread);
 
+/* What an end is recognised by: part of the address of the code or callable that began the call.
+ * Two that share it are 256 MiB apart, and matter only where an end is missing between them. */
+static inline uint32_t otrace_open_detail(const void *object) {
+    return (uint32_t)((uintptr_t)object >> 4) & 0xffffffu;
+}
+
 /* What the stack keeps of a call, in one word: the key low, kind and detail high. */
 static inline uint64_t otrace_what(enum otrace_record_kind kind, otrace_key key, uint32_t detail) {
     return (uint64_t)((uint32_t)kind | detail << 8) << 32 | key;
@@ -138,25 +144,11 @@ static inline void otrace_emit_begin_at(enum otrace_record_kind kind, uint64_t w
     }
 }
 
-static inline void otrace_emit_end_at(enum otrace_record_kind kind, otrace_key key, uint64_t now) {
-    struct otrace_thread *thread = otrace_thread_self;
-    uint64_t delta = now - thread->last_tick;
-    otrace_word *cursor = thread->cursor;
-    if (__builtin_expect(delta >> OTRACE_DELTA_SHORT_BITS == 0 && cursor < thread->limit &&
-                             thread->top[-1].key == key,
-                         1)) {
-        thread->last_tick = now;
-        *cursor = (otrace_word)kind << 29 | key | (otrace_word)delta;
-        thread->cursor = cursor + 1;
-        thread->top--;
-    } else {
-        otrace_thread_end(kind, otrace_key_id(key), 0, now);
-    }
-}
-
-/* The end of a C call whose begin carried `detail`: its key is on the stack and need not be found
- * again. False when the innermost open call is another one; nothing was written then. */
-static inline bool otrace_emit_end_known_at(uint32_t detail, uint64_t now) {
+/* The end of the innermost call, begun by `object`: its key is on the stack and need not be found
+ * again. False when the innermost open call is another one; nothing was written then. `begun`: the
+ * kind of its begin, where OTRACE_BEGIN stands for OTRACE_RESUME too. */
+static inline bool otrace_emit_end_at(enum otrace_record_kind kind, enum otrace_record_kind begun,
+                                      const void *object, uint64_t now) {
     struct otrace_thread *thread = otrace_thread_self;
     otrace_word *cursor = thread->cursor;
     if (__builtin_expect(cursor >= thread->limit, 0)) {
@@ -164,12 +156,15 @@ static inline bool otrace_emit_end_known_at(uint32_t detail, uint64_t now) {
     }
     const struct otrace_open *open = thread->top - 1;
     uint64_t delta = now - thread->last_tick;
-    if (__builtin_expect((delta >> OTRACE_DELTA_SHORT_BITS |
-                          (open->key & ~(otrace_key)OTRACE_KEY_SHORT_MASK)) == 0 &&
-                             open->kind == ((uint32_t)OTRACE_C_BEGIN | detail << 8),
+    uint32_t other = open->kind ^ ((uint32_t)begun | otrace_open_detail(object) << 8);
+    if (begun == OTRACE_BEGIN) {
+        other &= ~(uint32_t)(OTRACE_BEGIN ^ OTRACE_RESUME);
+    }
+    if (__builtin_expect((delta >> OTRACE_DELTA_SHORT_BITS | other |
+                          (open->key & ~(otrace_key)OTRACE_KEY_SHORT_MASK)) == 0,
                          1)) {
         thread->last_tick = now;
-        *cursor = (otrace_word)OTRACE_C_END << 29 | open->key | (otrace_word)delta;
+        *cursor = (otrace_word)kind << 29 | open->key | (otrace_word)delta;
         thread->cursor = cursor + 1;
         thread->top--;
         return true;
@@ -181,9 +176,8 @@ static inline bool otrace_emit_end_known_at(uint32_t detail, uint64_t now) {
  * proper make no call and need no stack frame. */
 void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what)
     __attribute__((noinline, cold));
-void otrace_emit_end_fallback(enum otrace_record_kind kind, otrace_key key)
-    __attribute__((noinline, cold));
-bool otrace_emit_end_known_fallback(uint32_t detail) __attribute__((noinline, cold));
+bool otrace_emit_end_fallback(enum otrace_record_kind kind, enum otrace_record_kind begun,
+                              const void *object) __attribute__((noinline, cold));
 
 static inline void otrace_emit_begin(enum otrace_record_kind kind, uint64_t what) {
     if (otrace_clock_has_counter()) {
@@ -193,17 +187,11 @@ static inline void otrace_emit_begin(enum otrace_record_kind kind, uint64_t what
     }
 }
 
-static inline void otrace_emit_end(enum otrace_record_kind kind, otrace_key key) {
-    if (otrace_clock_has_counter()) {
-        otrace_emit_end_at(kind, key, otrace_clock_counter());
-    } else {
-        otrace_emit_end_fallback(kind, key);
-    }
-}
-
-static inline bool otrace_emit_end_known(uint32_t detail) {
-    return otrace_clock_has_counter() ? otrace_emit_end_known_at(detail, otrace_clock_counter())
-                                      : otrace_emit_end_known_fallback(detail);
+static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *object) {
+    enum otrace_record_kind begun = kind == OTRACE_C_END ? OTRACE_C_BEGIN : OTRACE_BEGIN;
+    return otrace_clock_has_counter()
+               ? otrace_emit_end_at(kind, begun, object, otrace_clock_counter())
+               : otrace_emit_end_fallback(kind, begun, object);
 }
 
 #endif
