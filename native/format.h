@@ -212,8 +212,8 @@ enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SC
 #define OTRACE_LONG(sub, argument)                                                                 \
     (((otrace_word)OTRACE_EXTENDED << 29) | ((otrace_word)(sub) << 24) | (otrace_word)(argument))
 
-/* Attributes: per attribute the key's name id, then a value. A value is one word
- * type:8 | size:24 and, padded to words, `size` bytes of payload. */
+/* Attributes: per attribute the key's name id, then a value. A value is one word, type | size << 8,
+ * and, padded to words, `size` bytes of payload. */
 enum otrace_value_type {
     OTRACE_VALUE_NONE = 0,
     OTRACE_VALUE_FALSE = 1,
