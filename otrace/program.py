@@ -132,10 +132,21 @@ def environment_for(program: Program, session: str, options: Options) -> dict[st
         if option.variable in chosen:
             environment[option.variable] = chosen[option.variable]
     environment[SESSION_VARIABLE] = session
-    if program.interpreter is not None and not has_startup_file(program.interpreter):
+    if needs_startup_folder(program.interpreter):
         folders = [startup_folder(), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(folder for folder in folders if folder)
     return environment
+
+
+def needs_startup_folder(interpreter: str | None) -> bool:
+    """Whether it is this environment's interpreter, and otrace.pth is not installed in it.
+
+    In another environment without otrace.pth there is no otrace either: nothing would help.
+    """
+    if interpreter is None or has_startup_file(interpreter):
+        return False
+    prefix = os.path.dirname(os.path.dirname(os.path.abspath(interpreter)))
+    return interpreter == sys.executable or prefix == sys.prefix
 
 
 def in_first_environment(variable: str) -> bool:

@@ -214,6 +214,29 @@ def test_interrupted_by_the_person_it_is_exported(place):
     assert any(row["name"] == "__main__.work" for row in rows)
 
 
+@pytest.mark.parametrize("name", ["INT", "TERM", "HUP"])
+def test_an_interrupted_export_keeps_recording_and_status(place, name):
+    """A pipe that nobody reads holds the export up until somebody loses patience."""
+    place.write("app.py", "import os, sys\nos.mkfifo('t.json')\nsys.exit(6)\n")
+    process = place.start("run", "-o", "t.json", "app.py")
+    deadline = time.monotonic() + WAIT_S
+    while not manifest_has_exit(place):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(0.3)  # the export is about to open the pipe
+    process.send_signal(getattr(signal, f"SIG{name}"))
+    _, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 6
+    assert len(list(place.folder.glob("app-*.otrace"))) == 1
+    assert "the export was interrupted; the recording is kept: otrace export" in err
+    assert not place.sessions()
+
+
+def manifest_has_exit(place):
+    """Whether the supervisor has noted the program's end."""
+    return any('"exit"' in (s / "manifest.json").read_text() for s in place.sessions())
+
+
 def test_nothing_recorded_says_why(place):
     done = place("run", sys.executable, "-S", "app.py", status=3)
     assert "nothing was recorded: Python's -S leaves out site-packages" in done.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 TIMEOUT_S = 120
+SMALLEST_TRACE = 1000
 PYTHON = sys.executable
 MONITORING = sys.version_info >= (3, 12)
 
@@ -364,7 +364,7 @@ def run(command: list[str], case: Case, place: Path, env: dict[str, str]):
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_same_with_and_without(case: Case, otrace, tmp_path):
-    place, trace = otrace.folder / "place", tmp_path / "trace.json"
+    place, trace = otrace.folder / "place", tmp_path / "trace.pftrace"
     traced = [PYTHON, "-m", "otrace", "run", "-q", "-o", str(trace)]
     env = otrace.environment({"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **case.env})
     if case.shell:
@@ -379,7 +379,7 @@ def test_same_with_and_without(case: Case, otrace, tmp_path):
         assert case.clean(actual.stderr) == case.clean(expected.stderr)
     assert trace.exists() == case.recorded
     if case.recorded:
-        assert json.loads(trace.read_bytes())["traceEvents"]
+        assert trace.stat().st_size > SMALLEST_TRACE
     assert not otrace.sessions()
 
 

@@ -129,6 +129,10 @@ def test_python_path_only_without_the_startup_file(monkeypatch, place):
     assert os.path.isfile(os.path.join(got[0], "sitecustomize.py"))
     monkeypatch.delenv("PYTHONPATH")
     assert environment(program, monkeypatch)["PYTHONPATH"] == got[0]
+    write_tool(place / "python3", "#!/bin/sh\n")
+    other = programs.console_script("./python3", [])
+    assert other.interpreter == "./python3"
+    assert "PYTHONPATH" not in environment(other, monkeypatch)
 
 
 def test_the_locale_that_python_coerced_is_taken_back(monkeypatch):
