@@ -7,8 +7,9 @@
 #include "read/segment.h"
 
 #define WINDOW_NS 1e9        /* drift is followed by a knot about every second */
-#define WINDOW_ANCHORS 3u    /* a median of fewer would let an outlier through */
+#define WINDOW_ANCHORS 5u    /* a median of fewer would let an outlier through */
 #define RATE_TOLERANCE 0.002 /* the kernel slews CLOCK_MONOTONIC by 0.05 % at most */
+#define ROUNDS 3u            /* of windows' medians */
 #define PAIRS_ALL 64u        /* up to this many anchors, all pairs vote for the rate */
 #define NS_MAX 2e18
 #define TICK_MAX 4e18
@@ -130,25 +131,41 @@ struct fit {
     double *scratch;
     struct knot *knots;
     size_t knots_count;
+    const struct knot *guess; /* knots of the round before */
+    size_t guess_count, guess_at;
 };
 
-static double line(const struct fit *fit, uint64_t tick) {
+/* What is known so far: one line of the common rate, or the knots of the round before. Ticks come
+ * in rising order. */
+static double guess(struct fit *fit, uint64_t tick) {
     const struct anchor *origin = &fit->anchors[0];
-    return (double)(int64_t)(origin->mono - fit->base) + fit->rate * (double)(tick - origin->tick);
+    if (fit->guess_count < 2) {
+        double start = (double)(int64_t)(origin->mono - fit->base);
+        return start + fit->rate * (double)(tick - origin->tick);
+    }
+    if (fit->guess_at > 0 && tick < fit->guess[fit->guess_at].tick) {
+        fit->guess_at = 0;
+    }
+    while (fit->guess_at + 2 < fit->guess_count && tick >= fit->guess[fit->guess_at + 1].tick) {
+        fit->guess_at++;
+    }
+    const struct knot *knot = &fit->guess[fit->guess_at];
+    double slope = (knot[1].ns - knot[0].ns) / (double)(knot[1].tick - knot[0].tick);
+    return knot->ns + slope * ((double)tick - (double)knot->tick);
 }
 
-/* One knot for a window of anchors: its middle in time, off the line by its middle residual. */
+/* One knot for a window of anchors: its middle in time, off the guess by its middle residual. */
 static void add_knot(struct fit *fit, size_t first, size_t end) {
     for (size_t i = first; i < end; i++) {
         const struct anchor *anchor = &fit->anchors[i];
         fit->scratch[i - first] =
-            (double)(int64_t)(anchor->mono - fit->base) - line(fit, anchor->tick);
+            (double)(int64_t)(anchor->mono - fit->base) - guess(fit, anchor->tick);
     }
     struct knot knot = {.tick = fit->anchors[first + (end - first) / 2].tick};
     if ((end - first) % 2 == 0) { /* a median of an even number lies between two */
         knot.tick -= (knot.tick - fit->anchors[first + (end - first) / 2 - 1].tick) / 2;
     }
-    knot.ns = line(fit, knot.tick) + median(fit->scratch, end - first);
+    knot.ns = guess(fit, knot.tick) + median(fit->scratch, end - first);
     if (fit->knots_count > 0) {
         const struct knot *last = &fit->knots[fit->knots_count - 1];
         double rise = knot.ns - last->ns, expected = fit->rate * (double)(knot.tick - last->tick);
@@ -162,6 +179,7 @@ static void add_knot(struct fit *fit, size_t first, size_t end) {
 
 static void fit_knots(struct fit *fit, size_t count) {
     size_t first = 0;
+    fit->guess_at = fit->knots_count = 0;
     for (size_t end = 1; end <= count; end++) {
         double span = fit->rate * (double)(fit->anchors[end - 1].tick - fit->anchors[first].tick);
         double rest =
@@ -247,7 +265,8 @@ int otrace_clock_fit(struct otrace_clock *clock, uint64_t base) {
     size_t votes = count <= PAIRS_ALL ? PAIRS_ALL * PAIRS_ALL : count;
     struct fit fit = {.anchors = clock->anchors, .base = base};
     fit.scratch = malloc(votes * sizeof *fit.scratch);
-    fit.knots = malloc((count + 1) * sizeof *fit.knots);
+    struct knot *rounds = malloc(2 * (count + 1) * sizeof *rounds);
+    fit.knots = rounds;
     int result = OTRACE_READ_NO_MEMORY;
     if (fit.scratch != NULL && fit.knots != NULL) {
         if (count > 0) {
@@ -257,15 +276,21 @@ int otrace_clock_fit(struct otrace_clock *clock, uint64_t base) {
         if (!(fit.rate > 1e-6 && fit.rate < 3e4)) {
             fit.rate = 1; /* one anchor, or nonsense: the order is right at least */
         }
-        if (count > 0) {
+        for (size_t round = 1; count > 0 && round <= ROUNDS; round++) {
             fit_knots(&fit, count);
-        } else {
+            if (round < ROUNDS) { /* medians of a flat residual are not pulled by outliers */
+                fit.guess = fit.knots;
+                fit.guess_count = fit.knots_count;
+                fit.knots = rounds + round % 2 * (count + 1);
+            }
+        }
+        if (count == 0) {
             fit.knots[fit.knots_count++] = (struct knot){base, 0};
         }
         result = build_pieces(clock, fit.knots, fit.knots_count, fit.rate);
     }
     free(fit.scratch);
-    free(fit.knots);
+    free(rounds);
     return result;
 }
 

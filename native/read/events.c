@@ -4,52 +4,78 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BITS 16u /* instances a page */
-#define PAGES (1u << (32 - PAGE_BITS))
-#define PAGES_MAX 4096u /* 32 MiB */
+#define PAGE_BITS 12u /* instances a page */
+#define PAGE_WORDS (1u << (PAGE_BITS - 6))
+#define PAGES_MAX (1u << 16) /* 32 MiB */
 #define EVENTS_MAX (1u << 20)
 #define EVENT_WORDS_MAX (8u << 20) /* 32 MiB of attributes */
 
+/* The page's place in the table, or the free place where it belongs. */
+static struct otrace_instances_page *find_page(const struct otrace_instances *set,
+                                               uint32_t number) {
+    uint32_t at = (uint32_t)(number * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (set->capacity - 1);
+    while (set->pages[at].bits != NULL && set->pages[at].number != number) {
+        at = (at + 1) & (set->capacity - 1);
+    }
+    return &set->pages[at];
+}
+
+static bool grow_pages(struct otrace_instances *set) {
+    struct otrace_instances bigger = {.capacity = set->capacity ? set->capacity * 2 : 16};
+    bigger.pages = calloc(bigger.capacity, sizeof *bigger.pages);
+    if (bigger.pages == NULL) {
+        return false;
+    }
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        if (set->pages[i].bits != NULL) {
+            *find_page(&bigger, set->pages[i].number) = set->pages[i];
+        }
+    }
+    free(set->pages);
+    set->pages = bigger.pages;
+    set->capacity = bigger.capacity;
+    return true;
+}
+
+/* The word that holds the instance's bit; NULL when its page is not there. */
+static uint64_t *find_word(const struct otrace_instances *set, uint32_t instance) {
+    uint64_t *bits = set->capacity == 0 ? NULL : find_page(set, instance >> PAGE_BITS)->bits;
+    return bits == NULL ? NULL : &bits[(instance >> 6) % PAGE_WORDS];
+}
+
 void otrace_instances_add(struct otrace_instances *set, uint32_t instance) {
-    if (set->pages == NULL) {
-        set->pages = calloc(PAGES, sizeof *set->pages);
-        if (set->pages == NULL) {
+    uint64_t *word = find_word(set, instance);
+    if (word == NULL) {
+        if (set->count == PAGES_MAX || (2 * (set->count + 1) > set->capacity && !grow_pages(set))) {
             return;
         }
+        struct otrace_instances_page *page = find_page(set, instance >> PAGE_BITS);
+        page->number = instance >> PAGE_BITS;
+        page->bits = calloc(PAGE_WORDS, sizeof *page->bits);
+        if (page->bits == NULL) {
+            return;
+        }
+        set->count++;
+        word = find_word(set, instance);
     }
-    uint64_t **page = &set->pages[instance >> PAGE_BITS];
-    if (*page == NULL) {
-        if (set->pages_used == PAGES_MAX) {
-            return;
-        }
-        *page = calloc(1u << (PAGE_BITS - 6), sizeof **page);
-        if (*page == NULL) {
-            return;
-        }
-        set->pages_used++;
-    }
-    uint32_t bit = instance & ((1u << PAGE_BITS) - 1);
-    (*page)[bit / 64] |= UINT64_C(1) << bit % 64;
+    *word |= UINT64_C(1) << instance % 64;
 }
 
 void otrace_instances_remove(struct otrace_instances *set, uint32_t instance) {
-    if (otrace_instances_has(set, instance)) {
-        uint32_t bit = instance & ((1u << PAGE_BITS) - 1);
-        set->pages[instance >> PAGE_BITS][bit / 64] &= ~(UINT64_C(1) << bit % 64);
+    uint64_t *word = find_word(set, instance);
+    if (word != NULL) {
+        *word &= ~(UINT64_C(1) << instance % 64);
     }
 }
 
 bool otrace_instances_has(const struct otrace_instances *set, uint32_t instance) {
-    if (set->pages == NULL || set->pages[instance >> PAGE_BITS] == NULL) {
-        return false;
-    }
-    uint32_t bit = instance & ((1u << PAGE_BITS) - 1);
-    return set->pages[instance >> PAGE_BITS][bit / 64] >> bit % 64 & 1;
+    const uint64_t *word = find_word(set, instance);
+    return word != NULL && *word >> instance % 64 & 1;
 }
 
 void otrace_instances_free(struct otrace_instances *set) {
-    for (uint32_t i = 0; set->pages != NULL && i < PAGES; i++) {
-        free(set->pages[i]);
+    for (uint32_t i = 0; i < set->capacity; i++) {
+        free(set->pages[i].bits);
     }
     free(set->pages);
     memset(set, 0, sizeof *set);

@@ -7,10 +7,15 @@
 
 #include "read/decode.h"
 
-/* A set of instance ids: a bitmap in pages, bounded; what goes beyond the bound is not in it. */
+/* A set of instance ids: bitmaps in pages, bounded; what goes beyond the bound is not in it. */
+struct otrace_instances_page {
+    uint32_t number;
+    uint64_t *bits; /* NULL: a free place of the table */
+};
+
 struct otrace_instances {
-    uint64_t **pages;
-    uint32_t pages_used;
+    struct otrace_instances_page *pages; /* a hash table */
+    uint32_t capacity, count;
 };
 
 void otrace_instances_add(struct otrace_instances *set, uint32_t instance);

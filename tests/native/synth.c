@@ -53,7 +53,10 @@ int synth_bytes_file(const void *bytes, size_t size) {
 }
 
 int synth_file(const struct synth *synth) {
-    return synth_bytes_file(synth->bytes, synth->size);
+    size_t used = synth->header->chunks_offset + (size_t)synth->slots * synth->header->chunk_size;
+    int fd = synth_bytes_file(synth->bytes, used);
+    CHECK(ftruncate(fd, (off_t)synth->size) == 0);
+    return fd;
 }
 
 static struct otrace_meta *add_meta(struct synth *synth, size_t header,

@@ -9,7 +9,7 @@
 
 #include "format.h"
 
-#define SYNTH_META_CAPACITY (1u << 18)
+#define SYNTH_META_CAPACITY (1u << 14)
 #define SYNTH_OPENS_MAX 4096u
 
 struct synth_open {

@@ -376,8 +376,7 @@ static void event_ends_on_another_thread(void) {
     call(OTRACE_BEGIN, 1, 10);
     event_begin(1, 5, 20);
     synth_call(&synth, &other, OTRACE_BEGIN, 2, AT(30), -1);
-    synth_record(&synth, &other, OTRACE_X_EVENT_END, 0, AT(40), (otrace_word[]){1, 9, 3, 1},
-                 4);
+    synth_record(&synth, &other, OTRACE_X_EVENT_END, 0, AT(40), (otrace_word[]){1, 9, 3, 1}, 4);
     call(OTRACE_END, 1, 50);
     main_thread.depth = 0;
     expect(0, "end 1 10..50 depth 0\n"
