@@ -41,10 +41,10 @@ class Configuration:
     @property
     def shown(self) -> str:
         """The address for messages: without a user's name and password."""
-        scheme, separator, rest = self.url.partition("://")
-        authority, slash, path = rest.partition("/")
-        path = path.partition("?")[0]
-        return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"
+        scheme, separator, rest = self.url.partition("?")[0].partition("://")
+        authority = authority_of(rest)
+        path = rest[len(authority) :]
+        return f"{scheme}{separator}{authority.rpartition('@')[2]}{path}"
 
 
 class Settings:
@@ -112,7 +112,8 @@ def read_endpoint(settings: Settings, protocol: str) -> str:
         scheme, rest = ("http" if read_insecure(settings) else "https"), text
     elif scheme.lower() not in ("http", "https"):
         raise UsageError(f"{origin} is {hidden(text)!r}: write it as http://HOST:PORT")
-    authority, _, path = rest.partition("/")
+    authority = authority_of(rest)
+    path = rest[len(authority) :].removeprefix("/")
     check_authority(authority, origin, text)
     if protocol == GRPC:
         return f"{scheme.lower()}://{authority}"
@@ -121,6 +122,13 @@ def read_endpoint(settings: Settings, protocol: str) -> str:
     if not is_whole and not f"/{path.rstrip('/')}".endswith(TRACES_PATH):
         path = (path.rstrip("/") + TRACES_PATH).lstrip("/")
     return f"{scheme.lower()}://{authority}/{path}{question}{query}"
+
+
+def authority_of(rest: str) -> str:
+    """What stands before the path or the query."""
+    for mark in "/?#":
+        rest = rest.partition(mark)[0]
+    return rest
 
 
 def check_authority(authority: str, origin: str, text: str) -> None:
@@ -135,9 +143,9 @@ def check_authority(authority: str, origin: str, text: str) -> None:
 
 
 def hidden(text: str) -> str:
-    """An address without a user's name and password."""
-    before, at, after = text.rpartition("@")
-    return f"{before.partition('://')[0]}://***@{after}" if at else text
+    """An address without a user's name and password, and without a query."""
+    before, at, after = text.partition("?")[0].rpartition("@")
+    return f"{before.partition('://')[0]}://***@{after}" if at else after
 
 
 def read_headers(settings: Settings) -> dict[str, str]:
