@@ -30,4 +30,4 @@ print(functools.partial(functools.partial(function, 1), 2)(3), weakref.proxy(fun
 print(staticmethod(function)(1), operator.call(function, 1, 2), types.MethodType(method, 0)(5))
 print(functools.partialmethod(function, 1).__get__(3)(), functools.singledispatch(function)(1))
 print(types.FunctionType(function.__code__, {"__name__": "elsewhere", "len": len})(1, 2))
-print((lambda: (lambda: 1)())(), (lambda f: f(f))(lambda f: 2), [].__class__.__call__(list))
+print((lambda: (lambda: 1)())(), (lambda f: f(f))(lambda f: 2), type.__call__(list))
