@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from otrace.config import Value
 
+PATH_PATTERNS = ("include", "exclude")  # fields whose patterns may be paths
+
 
 def find_pyproject(start: str) -> str | None:
     """The nearest pyproject.toml from the folder `start` upwards, whatever it contains."""
@@ -67,15 +69,35 @@ def resolve(
     """The options in force for API keyword or flag `arguments` (None: not given).
 
     `environment` is os.environ unless given, `folder` (where the search for pyproject.toml starts)
-    the current one. Raises ConfigError, and TypeError for an unknown keyword.
+    the current one. Relative paths in patterns count from there, and in pyproject.toml from its own
+    folder. Raises ConfigError, and TypeError for an unknown keyword.
     """
     fields: dict[str, Value] = {}
     try:
-        pyproject = find_pyproject(os.fspath(folder) if folder is not None else os.getcwd())
+        start = os.path.abspath(folder if folder is not None else os.getcwd())
     except OSError:  # the current directory is gone
-        pyproject = None
+        start = "/"
+    pyproject = find_pyproject(start)
     if pyproject is not None:
-        fields.update(read_pyproject(pyproject))
-    fields.update(read_environment(os.environ if environment is None else environment))
-    fields.update(read_keywords(arguments))
+        fields.update(with_absolute_paths(read_pyproject(pyproject), os.path.dirname(pyproject)))
+    given = read_environment(os.environ if environment is None else environment)
+    given.update(read_keywords(arguments))
+    fields.update(with_absolute_paths(given, start))
     return Options(**fields)
+
+
+def with_absolute_paths(fields: dict[str, Value], base: str) -> dict[str, Value]:
+    """The same fields, with the relative paths among the module and path patterns made absolute."""
+    changed = dict(fields)
+    for field in PATH_PATTERNS:
+        patterns = fields.get(field)
+        if isinstance(patterns, tuple):
+            changed[field] = tuple(absolute(pattern, base) for pattern in patterns)
+    return changed
+
+
+def absolute(pattern: str, base: str) -> str:
+    """A path below `base` for a pattern with a slash; module names and other globs stay."""
+    if "/" not in pattern or pattern.startswith(("/", "*")):
+        return pattern
+    return os.path.normpath(os.path.join(base, pattern))

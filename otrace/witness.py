@@ -9,6 +9,7 @@ sent to the group.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -32,8 +33,8 @@ class Witness:
     @classmethod
     def start(cls, signals: Iterable[int]) -> Witness | None:
         """Fork it; `signals` are blocked already. None when no process can be had."""
-        question_end, asking = os.pipe()
-        answers, answer_end = os.pipe()
+        question_end, asking = pipe()
+        answers, answer_end = pipe()
         try:
             pid = os.fork()
         except OSError:
@@ -79,6 +80,15 @@ class Witness:
         os.close(self._answers)
         with suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def pipe() -> tuple[int, int]:
+    """A pipe whose ends are none of the standard streams, even where those are closed."""
+    ends = []
+    for end in os.pipe():
+        ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 3))
+        os.close(end)
+    return ends[0], ends[1]
 
 
 def watch(questions: int, answers: int, signals: list[int]) -> None:

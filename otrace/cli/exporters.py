@@ -27,7 +27,7 @@ def option_lines(exporter: Exporter) -> list[str]:
     """A line for each option of an exporter."""
     lines = []
     for option in exporter.options:
-        default = "" if option.default is None else f" [default: {option.default}]"
+        default = "" if option.default in (None, "") else f" [default: {option.default}]"
         name = f"{exporter.name}.{option.name}"
         lines.append(f"  {name:28} {option.help}{default}".rstrip())
     return lines

@@ -199,6 +199,30 @@ def test_ignored_ends_of_children_stay_ignored(otrace):
     assert done.returncode == 5
 
 
+def test_closed_streams_do_not_confuse_the_supervisor(otrace):
+    """Its pipes are not mistaken for the program's streams, which are closed."""
+    otrace.write(
+        "app.py",
+        "import os, signal, time\ngot = []\n"
+        "signal.signal(signal.SIGUSR1, lambda *a: got.append('once'))\n"
+        "os.kill(os.getppid(), signal.SIGUSR1)\n"
+        "while not got:\n    time.sleep(0.01)\n"
+        "open('got', 'w').write(str([os.path.exists(f'/proc/self/fd/{n}') for n in range(3)]))\n"
+        "os._exit(len(got))\n",
+    )
+    closing = 'exec "$@" 0<&- 1>&- 2>&-'
+    command = [sys.executable, "-m", "otrace", "run", "-q", "app.py"]
+    done = subprocess.run(
+        ["sh", "-c", closing, "sh", *command],
+        cwd=otrace.folder,
+        env=otrace.environment(),
+        timeout=WAIT_S,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert (otrace.folder / "got").read_text() == "[True, False, False]"
+
+
 def test_killed_supervisor_leaves_the_program_undisturbed(otrace):
     done = otrace.folder / "done"
     otrace.write(

@@ -47,3 +47,20 @@ def test_a_bad_file_is_named(tmp_path, text, message):
         return
     with pytest.raises(ConfigError, match=message):
         resolve({}, {}, tmp_path)
+
+
+def test_relative_paths_count_from_where_they_were_given(tmp_path):
+    project(tmp_path, "[tool.otrace]\nexclude = ['src/', 'a.b', '/abs/*', '*/x', '../up']\n")
+    (tmp_path / "sub").mkdir()
+    options = resolve({"include": ["./lib/*", "mod", "src"]}, {}, tmp_path / "sub")
+    assert options.exclude == (
+        f"{tmp_path}/src",
+        "a.b",
+        "/abs/*",
+        "*/x",
+        f"{tmp_path.parent}/up",
+    )
+    assert options.include == (f"{tmp_path}/sub/lib/*", "mod", "src")
+    options = resolve({"exclude_functions": ["a/b"]}, {"OTRACE_INCLUDE": "x/y"}, tmp_path / "sub")
+    assert options.include == (f"{tmp_path}/sub/x/y",)
+    assert options.exclude_functions == ("a/b",)
