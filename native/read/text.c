@@ -123,6 +123,11 @@ static char *write_escape(char *to, unsigned char byte) {
 char *otrace_write_json(char *to, const char *text, size_t size) {
     const unsigned char *from = (const unsigned char *)text, *end = from + size;
     while (from < end) {
+        if (*from == '\\' && from + 1 == end) {
+            /* Perfetto's UI takes the quote behind a last backslash for an escaped one. */
+            to = otrace_write_bytes(to, "\\u005c", 6);
+            break;
+        }
         if (*from < 0x20 || *from == '"' || *from == '\\') {
             to = write_escape(to, *from++);
             continue;

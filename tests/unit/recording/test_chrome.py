@@ -93,6 +93,18 @@ def test_awkward_text(tmp_path, segment):
     assert "\\ud" not in raw.replace("\\\\ud", "")
 
 
+def test_a_last_backslash(tmp_path, segment):
+    """Perfetto's UI takes the quote behind it for an escaped one, so it is written in hex."""
+    segment.name(7, "a\\b\\\\", "m", "C:\\", 1)
+    main = segment.thread()
+    main.call(7, 100, 200)
+    main.record(synth.INSTANT, 300, 4, *synth.attributes(_5="q\\"))
+    row, instant = rows_of(tmp_path, segment)
+    assert (row["name"], row["args"]["file"]) == ("m.a\\b\\\\", "C:\\")
+    assert instant["args"] == {"rows": "q\\"}
+    assert '\\\\"' not in text_of(tmp_path, segment)
+
+
 def test_values(tmp_path, segment):
     values = {
         "none": None, "yes": True, "no": False, "int": -(1 << 63), "float": 0.1, "whole": 2.0,
