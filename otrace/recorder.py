@@ -43,14 +43,17 @@ def start(**options: Any) -> None:
         resolved = config_sources.resolve(options)
         name = process_name(sys.orig_argv)
         session = Session.create(name, resolved)
-        try:
-            _lib.start(resolved, session.path, name, inherited=True)
-        except RecorderError:
-            session.remove()
-            raise
         _session, _owner = session, os.getpid()
         if resolved.follow:
             _set_environment({"OTRACE_SESSION": session.path, **resolved.to_environment()})
+        try:
+            # Last, and first in _stop: what else these two do is no part of the recording.
+            _lib.start(resolved, session.path, name, inherited=True)
+        except RecorderError:
+            _session = None
+            _restore_environment()
+            session.remove()
+            raise
 
 
 def stop() -> Recording:
@@ -78,9 +81,9 @@ def _stop() -> Session:
     with _lock:
         if _session is None:
             raise RecorderError("cannot stop: no recording was started in this process")
+        _lib.stop()
         session, _session = _session, None
         _restore_environment()
-        _lib.stop()
         return session
 
 
@@ -140,13 +143,14 @@ def snapshot(target: str | os.PathLike[str], *, exporter: str | None = None) -> 
 
     Raises RecorderError when this process does not record, ExportError when it cannot be written.
     """
-    path = _lib.Status().path if _lib.Status().recording else ""
-    if not path:
+    status = _lib.Status()
+    if not status.recording:
         raise RecorderError("cannot take a snapshot: this process does not record")
-    from otrace.recording import Recording
-
     with pause():
-        return _export(Recording.open(os.path.dirname(path)), os.fspath(target), exporter)
+        from otrace.recording import Recording
+
+        folder = os.path.dirname(status.path)
+        return _export(Recording.open(folder), os.fspath(target), exporter)
 
 
 def _export(recording: Recording, target: str | None, exporter: str | None) -> ExportResult:

@@ -23,8 +23,9 @@ struct otrace_callable_key otrace_callable_key_other(PyObject *callable) {
     if (type == &PyMethod_Type) {
         PyObject *function = PyMethod_GET_FUNCTION(callable);
         /* No further: a method of a method is called through its type's slot. */
-        return Py_TYPE(function) == &PyMethod_Type ? otrace_key_of_type(type)
-                                                   : otrace_callable_key(function);
+        return Py_TYPE(function) == &PyMethod_Type
+                   ? (struct otrace_callable_key){type, type->tp_name}
+                   : otrace_callable_key(function);
     }
     if (PyType_Check(callable)) {
         return otrace_key_of_type((PyTypeObject *)callable);

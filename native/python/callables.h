@@ -45,8 +45,12 @@ extern const PyMethodDef *otrace_new_method __attribute__((visibility("hidden"))
 /* The rare kinds, out of line. */
 struct otrace_callable_key otrace_callable_key_other(PyObject *callable);
 
+/* Classes made at run time share a plain name: their qualified one tells them apart. */
 static inline struct otrace_callable_key otrace_key_of_type(PyTypeObject *type) {
-    return (struct otrace_callable_key){type, type->tp_name};
+    const void *check = PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)
+                            ? (const void *)((PyHeapTypeObject *)type)->ht_qualname
+                            : type->tp_name;
+    return (struct otrace_callable_key){type, check};
 }
 
 static inline struct otrace_callable_key otrace_callable_key(PyObject *callable) {
