@@ -19,6 +19,7 @@ from otrace.cli.options import (
 from otrace.cli.outputs import Plan, plan
 from otrace.cli.run_arguments import Invocation, split
 from otrace.cli.words import say
+from otrace.config import Options
 from otrace.config_sources import resolve
 from otrace.errors import OtraceError, SessionError, UsageError
 from otrace.session import Session, stem
@@ -78,7 +79,7 @@ class RunCommand(click.Command):
     help="Write to this file; its suffix chooses the exporter. NAME.otrace keeps the recording.",
 )
 @click.option("--keep", is_flag=True, help="Keep the recording as PROGRAM-TIME.otrace.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing, not even when an export fails.")
 @exporter_options
 @recording_options
 @click.pass_context
@@ -100,7 +101,7 @@ def command(
     program = resolve_program(invocation)
     wanted = plan(exports, outputs, given, stem(program.name), quiet=quiet)
     options = resolve(recording_arguments(values))
-    session = Session.create(program.name, options)
+    session = create_session(program, options)
     try:
         environment = programs.environment_for(program, session.path, options)
         ended = supervisor.run(
@@ -127,6 +128,14 @@ def resolve_program(invocation: Invocation) -> programs.Program:
     if invocation.kind == "script":
         return programs.script(invocation.program, invocation.arguments)
     return programs.console_script(invocation.program, invocation.arguments)
+
+
+def create_session(program: programs.Program, options: Options) -> Session:
+    """The recording's folder. Raises UsageError: nothing has been started yet."""
+    try:
+        return Session.create(program.name, options)
+    except SessionError as error:
+        raise UsageError(str(error)) from error
 
 
 def note_start(session: Session, pid: int) -> None:
@@ -206,9 +215,11 @@ def settle(session: Session, wanted: Plan, failures: list[str], *, keep: bool, q
                 failures = [str(error)]
     else:
         session.remove()
+    if quiet:
+        return  # what is kept tells of the failure
     if failures:
         say(f"{'; '.join(failures)}; the recording is kept: otrace export {where} --to NAME")
-    elif where and not quiet:
+    elif where:
         say(f"recording kept as {where}")
 
 
