@@ -49,7 +49,9 @@ static void forked(void) {
 
 void otrace_recorder_notice_fork(void) {
     if (!otrace_states_alive()) {
+        int saved = errno; /* the program must not see ours */
         forked();
+        errno = saved;
     }
 }
 
