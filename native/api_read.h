@@ -110,6 +110,9 @@ int otrace_clock_new(uint32_t clock_kind, struct otrace_clock **clock);
 void otrace_clock_free(struct otrace_clock *clock);
 /* Copies the segment's anchors; a segment of another clock kind is OTRACE_READ_ARGUMENT. */
 int otrace_clock_add(struct otrace_clock *clock, const struct otrace_segment *segment);
+/* Adds an anchor of this machine and moment when the segments' anchors lie within a second and were
+ * made here since it was booted: without it a process that was killed early has no good rate. */
+int otrace_clock_add_here(struct otrace_clock *clock);
 /* Fits; afterwards times are ns after base_mono_ns (CLOCK_MONOTONIC), earlier ones are 0. */
 int otrace_clock_fit(struct otrace_clock *clock, uint64_t base_mono_ns);
 /* ns after the base; never falls as the tick rises. */

@@ -83,6 +83,25 @@ static int compare_anchors(const void *left, const void *right) {
     return a->tick < b->tick ? -1 : a->tick > b->tick;
 }
 
+#define SPAN_ENOUGH UINT64_C(1000000000) /* ns of anchors: their own rate is good enough */
+
+int otrace_clock_add_here(struct otrace_clock *clock) {
+    if (clock->kind == OTRACE_CLOCK_MONOTONIC || clock->anchors_count == 0) {
+        return OTRACE_READ_OK;
+    }
+    struct anchor first = clock->anchors[0], last = first;
+    for (size_t i = 1; i < clock->anchors_count; i++) {
+        const struct anchor *anchor = &clock->anchors[i];
+        first = anchor->tick < first.tick ? *anchor : first;
+        last = anchor->tick > last.tick ? *anchor : last;
+    }
+    struct otrace_anchor from = {first.tick, first.mono, 0}, to = {last.tick, last.mono, 0}, here;
+    if (last.mono - first.mono < SPAN_ENOUGH && otrace_clock_here(clock->kind, &from, &to, &here)) {
+        add_anchor(clock, &here); /* there is room: adding a segment reserves twice */
+    }
+    return OTRACE_READ_OK;
+}
+
 static int compare_doubles(const void *left, const void *right) {
     double a = *(const double *)left, b = *(const double *)right;
     return a < b ? -1 : a > b;

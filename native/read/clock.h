@@ -2,6 +2,7 @@
 #ifndef OTRACE_READ_CLOCK_H
 #define OTRACE_READ_CLOCK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +23,11 @@ struct otrace_clock_piece {
 
 /* The piece that holds `tick`, or the last one. Needs a fitted clock. */
 const struct otrace_clock_piece *otrace_clock_find(const struct otrace_clock *clock, uint64_t tick);
+
+/* An anchor of this machine and moment; false when the anchors from `first` to `last` were not
+ * made here since it was booted. Takes two milliseconds. */
+bool otrace_clock_here(uint32_t kind, const struct otrace_anchor *first,
+                       const struct otrace_anchor *last, struct otrace_anchor *here);
 
 static inline int64_t otrace_clock_piece_convert(const struct otrace_clock_piece *piece,
                                                  uint64_t tick) {

@@ -122,6 +122,7 @@ def _fit_clocks(processes: list[Process], base_mono_ns: int) -> dict[str, Any]:
             clocks[process.clock] = ffi.gc(out[0], lib.otrace_clock_free)
         check(lib.otrace_clock_add(clocks[process.clock], process._segment), "the clock")
     for clock in clocks.values():
+        check(lib.otrace_clock_add_here(clock), "the clock")
         check(lib.otrace_clock_fit(clock, base_mono_ns), "the clock")
     return clocks
 

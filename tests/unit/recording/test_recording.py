@@ -97,9 +97,9 @@ def test_functions(tmp_path, segment):
 
 
 def test_processes_share_a_clock(tmp_path):
-    """Ticks at 2.5 a nanosecond; the same moment in two processes is the same time."""
+    """Ticks at a rate that no machine has; the same moment in two processes is the same time."""
     for pid, start in ((100, 5_000_000_000), (200, 5_300_000_000)):
-        segment = synth.Segment(pid, 512, synth.TSC, rate=2.5, start_ns=start)
+        segment = synth.Segment(pid, 512, synth.TSC, rate=1.2345, start_ns=start)
         segment.name(1, "f", "m")
         thread = segment.thread()
         moment = 5_400_000_000 - start
