@@ -110,7 +110,7 @@ def assert_same(
         for tracks in (reference, product)
     )
     for truth, track in zip(expected, shown, strict=False):
-        assert truth.name in (track.name, None), _names(expected, shown)  # None: a bare thread
+        assert truth.name == track.name, _names(expected, shown)
         difference = first_difference(truth.calls, track.calls, fields)
         assert difference is None, f"thread {truth.name!r}: {difference}"
     assert len(expected) == len(shown), _names(expected, shown)

@@ -7,6 +7,7 @@ interpreter, so none of them needs slack.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Collection
 from dataclasses import replace
@@ -74,7 +75,7 @@ def comparable(track: Track, imports: Collection[str] = ()) -> Track:
             above.append((call.depth, parent_depth + 1, SCHEDULED.get(name)))
             file = None if call.file is None else visible(call.file)
             kept.append(replace(call, depth=parent_depth + 1, name=visible(name), file=file))
-    return Track(track.name and visible(track.name), kept)
+    return Track(thread_name(track.name), kept)
 
 
 def renamed(name: str) -> str:
@@ -84,10 +85,17 @@ def renamed(name: str) -> str:
     return name
 
 
+# A thread without a name, or with an empty one, is shown by its number.
+NUMBERED = re.compile(r"thread \d+")
+
 # What is raised is not always told: the events of C calls say that one raised, not what, and 3.11's
 # profile hook has put the exception away before it calls. The product may leave the type out then,
 # but must not name another one.
 UNTOLD = ("c",) if sys.version_info >= (3, 12) else ("c", "python")
+
+
+def thread_name(name: str | None) -> str | None:
+    return None if not name or NUMBERED.fullmatch(name) else visible(name)
 
 
 def visible(text: str) -> str:
