@@ -1,6 +1,6 @@
 """A progress bar on stderr, for people, when something takes longer than a second."""
 
-import shutil
+import os
 import sys
 import time
 from contextlib import suppress
@@ -11,6 +11,15 @@ from otrace.cli.words import is_terminal
 DELAY_S = 1.0
 INTERVAL_S = 0.1
 WIDTH = 30
+NARROW = 80
+
+
+def terminal_columns() -> int:
+    """The width of the terminal behind stderr."""
+    try:
+        return os.get_terminal_size(2).columns or NARROW
+    except OSError:
+        return NARROW
 
 
 class ProgressBar:
@@ -43,7 +52,7 @@ class ProgressBar:
     def _line(self, fraction: float) -> str:
         done = round(fraction * WIDTH)
         line = f"otrace: [{'#' * done}{' ' * (WIDTH - done)}] {fraction:4.0%} {self._label}"
-        return line[: shutil.get_terminal_size().columns - 1]
+        return line[: terminal_columns() - 1]
 
     def _write(self, text: str) -> None:
         with suppress(OSError, ValueError, AttributeError):
