@@ -19,6 +19,7 @@ from otrace_exporters.numbers import Numbers, used_tracks
 if TYPE_CHECKING:
     from otrace.recording import Recording, Track
 
+JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 BYTES_A_CALL = 135  # for the progress bar alone
 
@@ -93,9 +94,20 @@ def metadata(name: str, pid: int, tid: int, args: Mapping[str, object]) -> bytes
 
 
 def encode(value: object) -> bytes:
-    """JSON as the rows have it: plain UTF-8, lone surrogates as visible text."""
+    """JSON as the rows have it: plain UTF-8, lone surrogates as visible text.
+
+    Perfetto's UI takes the quote after a string's last backslash for an escaped one: such a
+    backslash is written as a number.
+    """
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    text = JSON_STRING.sub(last_backslash_as_number, text)
     return LONE_SURROGATE.sub(lambda found: rf"\\u{ord(found[0]):04x}", text).encode()
+
+
+def last_backslash_as_number(found: re.Match[str]) -> str:
+    """The same string in JSON, without a backslash pair before the closing quote."""
+    token = found[0]
+    return token[:-3] + r"\u005c" + '"' if token.endswith('\\\\"') else token
 
 
 def other_data(recording: Recording) -> dict[str, object]:

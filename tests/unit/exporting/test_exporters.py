@@ -1,8 +1,10 @@
 """The parts of the built-in exporters that are Python: names, numbers, self-description."""
 
 import json
+import re
 from types import SimpleNamespace
 
+import pytest
 from otrace_exporters import chrome
 from otrace_exporters.numbers import FIRST_INVENTED, Numbers
 
@@ -24,6 +26,15 @@ def test_any_name_is_valid_json():
     assert json.loads(text)["args"]["name"] == 'a"\\\n\x00\u2028ü\\udc80'
     assert "ü" in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize("name", ["q\\", "\\", '"\\', "a\\\\", '\\"', "\\n", "\udc80\\", '\\"\\'])
+def test_no_string_ends_in_a_backslash(name):
+    """Perfetto's UI refuses a file with such a string."""
+    row = chrome.metadata("thread_name", 1, 2, {"name": name, name: [name]})
+    visible = name.encode("utf-8", "backslashreplace").decode()
+    assert json.loads(row)["args"] == {"name": visible, visible: [visible]}
+    assert not re.search(rb'\\\\"[,:}\]]', row)
 
 
 class Track:
