@@ -153,6 +153,23 @@ static bool reserve_step(struct otrace_thread *thread, size_t wanted) {
     return true;
 }
 
+/* Space for the chunk's beginning at least, with its open calls: a chunk without its SYNC would be
+ * of no use. */
+static bool reserve_first(struct otrace_thread *thread, uint32_t used) {
+    struct otrace_recorder *recorder = &otrace_recorder;
+    uint32_t size = recorder->segment.header->chunk_size;
+    thread->reserved_end = (char *)thread->chunk;
+    if (used >= recorder->segment.header->chunk_count) {
+        return reserve_step(thread, size); /* of a short thread's chunk there was a part only */
+    }
+    if (thread->thread_sequence > 1 && otrace_segment_prepare(&recorder->segment, used)) {
+        thread->reserved_end += size;
+        return true;
+    }
+    return reserve_step(thread, sizeof *thread->chunk +
+                                    otrace_chunk_sync_words(thread) * sizeof(otrace_word));
+}
+
 static bool take_locked(struct otrace_thread *thread) {
     struct otrace_recorder *recorder = &otrace_recorder;
     struct otrace_segment_header *header = recorder->segment.header;
@@ -167,13 +184,7 @@ static bool take_locked(struct otrace_thread *thread) {
         return false;
     }
     thread->thread_sequence++;
-    thread->reserved_end = (char *)thread->chunk;
-    if (used >= header->chunk_count ||
-        (thread->thread_sequence > 1 && otrace_segment_prepare(&recorder->segment, used))) {
-        thread->reserved_end += header->chunk_size;
-    }
-    if (!recorder->recording || (thread->reserved_end == (char *)thread->chunk &&
-                                 !reserve_step(thread, sizeof *thread->chunk))) {
+    if (!recorder->recording || !reserve_first(thread, used)) {
         thread->chunk = NULL;
         return false;
     }
@@ -205,7 +216,9 @@ static bool reserve_words(struct otrace_thread *thread, size_t words) {
     char *end = (char *)thread->chunk + otrace_recorder.segment.header->chunk_size;
     while ((char *)(thread->cursor + words) > thread->reserved_end) {
         size_t missing = (size_t)((char *)(thread->cursor + words) - thread->reserved_end);
-        if (thread->reserved_end == end || !reserve_step(thread, missing)) {
+        /* Once it has failed it is not tried again: that would be a system call at each event. */
+        if (thread->reserved_end == end || !otrace_recorder.recording ||
+            !reserve_step(thread, missing)) {
             return false;
         }
     }
@@ -223,9 +236,6 @@ static bool next_chunk(struct otrace_thread *thread, uint64_t now) {
         return false;
     }
     open_chunk(thread);
-    if (!reserve_words(thread, otrace_chunk_sync_words(thread))) {
-        return false;
-    }
     otrace_chunk_sync(thread, now);
     return true;
 }
@@ -234,5 +244,9 @@ bool otrace_chunk_room(struct otrace_thread *thread, size_t words, uint64_t now)
     if (thread->chunk != NULL && reserve_words(thread, words)) {
         return true;
     }
-    return otrace_recorder.recording && next_chunk(thread, now) && reserve_words(thread, words);
+    if (otrace_recorder.recording && next_chunk(thread, now) && reserve_words(thread, words)) {
+        return true;
+    }
+    otrace_chunk_close(thread); /* its last words would get ends of calls whose begin was dropped */
+    return false;
 }

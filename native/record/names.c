@@ -6,8 +6,9 @@
 
 #include "record/recorder.h"
 
-#define TEXT_LIMIT 4096u             /* longer names are cut */
-#define ID_LIMIT (UINT32_C(1) << 24) /* the argument of an EXC prefix */
+#define TEXT_LIMIT 4096u               /* longer names are cut */
+#define NAMES_LIMIT ((size_t)60 << 20) /* of the metadata; the rest is for threads and notes */
+#define ID_LIMIT (UINT32_C(1) << 24)   /* the argument of an EXC prefix */
 
 /* The metadata records of all names so far, byte for byte as in a segment. Under the mutex. */
 static char *names_log;
@@ -70,14 +71,16 @@ static uint32_t add_locked(enum otrace_name_kind kind, uint32_t line,
                            const struct otrace_text texts[3]) {
     struct otrace_segment *segment = &otrace_recorder.segment;
     size_t size = meta_size(texts);
-    struct otrace_meta *meta = names_next_id < ID_LIMIT ? log_room(size) : NULL;
-    if (meta == NULL) {
-        return OTRACE_NAME_UNKNOWN;
+    bool room = names_next_id < ID_LIMIT && names_size + size <= NAMES_LIMIT;
+    struct otrace_meta *meta = room ? log_room(size) : NULL;
+    if (meta != NULL) {
+        fill(meta, size, OTRACE_META_NAME, (uint16_t)kind, names_next_id, line, texts);
     }
-    fill(meta, size, OTRACE_META_NAME, (uint16_t)kind, names_next_id, line, texts);
     /* Without a recording the name waits in the log for the next segment. */
-    if (segment->header != NULL && publish(segment, meta, size) != 0) {
-        atomic_fetch_add_explicit(&segment->header->dropped_names, 1, memory_order_relaxed);
+    if (meta == NULL || (segment->header != NULL && publish(segment, meta, size) != 0)) {
+        if (segment->header != NULL) {
+            atomic_fetch_add_explicit(&segment->header->dropped_names, 1, memory_order_relaxed);
+        }
         return OTRACE_NAME_UNKNOWN;
     }
     names_size += size;

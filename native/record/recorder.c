@@ -83,10 +83,12 @@ int otrace_recorder_begin(const struct otrace_segment_options *options, bool fol
 
 int otrace_recorder_end(void) {
     struct otrace_recorder *recorder = &otrace_recorder;
-    if (!otrace_states_alive()) {
-        return -ENOENT; /* a fork that recorded nothing: the segment is the parent's */
-    }
+    bool fresh_fork = !otrace_states_alive();
     recorder->recording = false;
+    if (fresh_fork) { /* it recorded nothing: the segment is the parent's */
+        otrace_recorder_notice_fork();
+        return 0;
+    }
     if (recorder->segment.header == NULL) {
         return -ENOENT;
     }

@@ -207,7 +207,7 @@ int otrace_segment_reserve(struct otrace_segment *segment, void *address, size_t
 /* The segment's file by its path, since no descriptor is kept; -1 when it is not there any more. */
 static int open_again(const struct otrace_segment *segment) {
     struct stat named;
-    int fd = open(segment->path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open(segment->path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd >= 0 && (fstat(fd, &named) != 0 || named.st_size != (off_t)segment->size ||
                     named.st_ino != segment->inode)) {
         close(fd);
@@ -232,7 +232,8 @@ static void give_up_preparing(struct otrace_segment *segment) {
 }
 
 bool otrace_segment_prepare(struct otrace_segment *segment, uint32_t index) {
-    static const char zeros[PREPARE_SIZE];
+    static char
+        zeros[PREPARE_SIZE]; /* never written: not const, so that it is no part of the file */
     const struct otrace_segment_header *header = segment->header;
     if (index < segment->prepared_chunks) {
         return true;
