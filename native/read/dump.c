@@ -78,7 +78,9 @@ static void print_name(struct otrace_dump *dump, uint32_t id) {
     struct otrace_output *output = &dump->output;
     char *to = otrace_output_reserve(output, info.display.size * OTRACE_JSON_GROWTH + 2);
     if (to != NULL) {
-        *to++ = ' ';
+        if (info.display.size > 0) {
+            *to++ = ' ';
+        }
         to = otrace_write_json(to, info.display.text, info.display.size); /* one line a record */
         *to++ = '\n';
         otrace_output_commit(output, to);
