@@ -1,5 +1,6 @@
 """Prices the orders of a small shop: JSON in, bundles within bundles, one thread a region."""
 
+import hashlib
 import json
 import threading
 import time
@@ -19,7 +20,7 @@ def make_orders(count):
             "id": number,
             "region": REGIONS[number % len(REGIONS)],
             "item": ITEMS[number % 3 if number % 7 else 3],
-            "quantity": "many" if number % 50 == 49 else str(1 + number % 4),
+            "quantity": "many" if number % 12 == 11 else str(1 + number % 4),
         }
         for number in range(count)
     ]
@@ -47,23 +48,36 @@ def price(item):
     """Cents; a bundle costs what its parts cost, less its discount."""
     if isinstance(item, str):
         return PRICES[item]
-    return sum(price(part) for part in item["parts"]) * (100 - item["discount"]) // 100
+    total = 0
+    for part in item["parts"]:
+        total += price(part)
+    return total * (100 - item["discount"]) // 100
 
 
 def fetch_tax(region):
     """Stands for a question to another machine."""
-    time.sleep(0.004)
+    time.sleep(0.001)
     return {"north": 19, "east": 21, "south": 8, "west": 0}[region]
+
+
+def sign(text):
+    """Slow on purpose; hashlib releases the GIL meanwhile."""
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), b"shop", 600).hex()
+
+
+def bill_order(order, tax):
+    total = price(order["item"]) * order["quantity"] * (100 + tax) // 100
+    return total, sign(f"{order['id']}: {total}")
 
 
 def bill(region, orders, totals):
     tax = fetch_tax(region)
-    net = sum(price(order["item"]) * order["quantity"] for order in orders)
-    totals[region] = net * (100 + tax) // 100
+    bills = [bill_order(order, tax) for order in orders]
+    totals[region] = sum(total for total, _ in bills)
 
 
 def main():
-    orders, rejected = read_orders(make_orders(200))
+    orders, rejected = read_orders(make_orders(48))
     totals = {}
     threads = []
     for region in REGIONS:
