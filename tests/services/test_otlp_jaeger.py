@@ -372,3 +372,89 @@ def test_a_long_run_is_several_traces(jaeger: Jaeger, tmp_path: Path) -> None:
         if trace is not run_trace:
             (link,) = trace.root()["links"]
             assert (link["traceId"], link["spanId"]) == (run_root["traceId"], run_root["spanId"])
+
+
+OVERFLOW = """
+def leaf(i):
+    return i
+
+def main():
+    for i in range(300_000):
+        leaf(i)
+
+main()
+"""
+
+
+def test_what_a_full_buffer_lost_is_told(jaeger: Jaeger, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(OVERFLOW)
+    words = ("run", *ONLY_MAIN, "--buffer-size", "1MiB", "--export", "otlp", "app.py")
+    trace = show(jaeger, run(tmp_path, http(jaeger), *words).stderr)
+    from_otlp.load(trace.document)
+    root = from_otlp.attributes(trace.root())
+    assert root["otrace.lost.calls"] > 100_000
+    assert root["otrace.total.calls"] + root["otrace.lost.calls"] == 1 + 1 + 300_000
+    (thread,) = trace.named("MainThread")
+    facts = from_otlp.attributes(thread)
+    assert facts["otrace.lost.calls"] == root["otrace.lost.calls"]
+    assert 0 <= facts["otrace.lost.start_ns"] < facts["otrace.lost.end_ns"]
+    for name in ("__main__.<module>", "__main__.main"):
+        (span,) = trace.named(name)
+        assert from_otlp.attributes(span)["otrace.cut"] is True
+    (main,) = trace.named("__main__.main")
+    assert {trace.parent(span)["name"] for span in trace.named("__main__.leaf")} == {main["name"]}
+
+
+KILLED = """
+import os, signal
+
+def inside():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+inside()
+"""
+
+
+def test_a_killed_program_is_sent_with_what_was_open(jaeger: Jaeger, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(KILLED)
+    words = ("run", *ONLY_MAIN, "--export", "otlp", "app.py")
+    trace = show(jaeger, run(tmp_path, http(jaeger), *words, status=-9).stderr)
+    from_otlp.load(trace.document)
+    root = trace.root()
+    assert from_otlp.attributes(root)["otrace.exit.signal"] == "SIGKILL"
+    assert from_otlp.is_error(root)
+    for name in ("__main__.<module>", "__main__.inside"):
+        (span,) = trace.named(name)
+        assert from_otlp.attributes(span)["otrace.open"] is True
+
+
+FORKED = """
+import os
+
+def child(n):
+    return n
+
+def parent(n):
+    pid = os.fork()
+    if pid == 0:
+        child(n)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+for n in range(3):
+    parent(n)
+"""
+
+
+def test_forked_children_are_in_the_trace_of_the_run(jaeger: Jaeger, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(FORKED)
+    words = ("run", *ONLY_MAIN, "--export", "otlp", "app.py")
+    trace = show(jaeger, run(tmp_path, http(jaeger), *words).stderr)
+    above = ["app.py", "MainThread", "__main__.<module>", "__main__.parent"]
+    children = trace.named("__main__.child")
+    assert len(children) == 3
+    for child in children:
+        assert trace.path(child)[:4] == above
+    waiting = {span["parentSpanId"] for span in trace.spans if trace.path(span)[:-1] == above}
+    assert len(waiting) == 3  # each child below the call that waited for it
+    assert len({resource["process.pid"] for resource in trace.resources()}) == 4

@@ -53,19 +53,21 @@ def parse_seconds(text: str) -> float:
 
 
 OPTIONS = (
-    ExporterOption("endpoint", str, "", "Where to send: http://HOST:PORT."),
-    ExporterOption("protocol", str, "", "http/protobuf or grpc."),
-    ExporterOption("headers", str, "", "KEY=VALUE,KEY=VALUE, percent-encoded."),
-    ExporterOption("timeout", str, "", "Of one request, in seconds; 10 by default."),
+    ExporterOption("endpoint", str, None, "Where to send: http://HOST:PORT."),
+    ExporterOption("protocol", str, None, "http/protobuf or grpc."),
+    ExporterOption("headers", str, None, "KEY=VALUE,KEY=VALUE, percent-encoded."),
+    ExporterOption("timeout", str, None, "Of one request, in seconds; 10 by default."),
     ExporterOption(
         "give_up", parse_seconds, 30.0, "How long a request is tried again, such as 30s."
     ),
-    ExporterOption("compression", str, "", "gzip or none."),
-    ExporterOption("certificate", str, "", "File with the authorities to trust."),
-    ExporterOption("client_certificate", str, "", "File with the client's certificate."),
-    ExporterOption("client_key", str, "", "File with the client's key."),
-    ExporterOption("insecure", str, "", "true: grpc without TLS where the endpoint has no scheme."),
-    ExporterOption("service", str, "", "service.name of the resource."),
+    ExporterOption("compression", str, None, "gzip or none."),
+    ExporterOption("certificate", str, None, "File with the authorities to trust."),
+    ExporterOption("client_certificate", str, None, "File with the client's certificate."),
+    ExporterOption("client_key", str, None, "File with the client's key."),
+    ExporterOption(
+        "insecure", str, None, "true: grpc without TLS where the endpoint has no scheme."
+    ),
+    ExporterOption("service", str, None, "service.name of the resource."),
     ExporterOption("max_spans", parse_max_spans, 5000, "The most spans a trace."),
     ExporterOption("max_depth", parse_max_depth, 256, "The deepest call that becomes a span."),
     ExporterOption("window", parse_window, 60.0, "A longer run is a trace for each such time."),

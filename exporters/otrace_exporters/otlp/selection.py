@@ -74,9 +74,14 @@ def select(
     )
     selection = Selection(recording, plan, windows, window_ns, processes, unsent=unsent)
     for index, found in enumerate(tracks):
+        end_ns = process_end(processes[index])  # of calls that never ended
         selection.numbers[index] = [
             (
-                plan.add_track(track, open_end(recording, track), encode(thread_attributes(track))),
+                plan.add_track(
+                    track,
+                    end_ns if track.end_ns is None else track.end_ns,
+                    encode(thread_attributes(track)),
+                ),
                 track,
             )
             for track in found
@@ -124,12 +129,12 @@ def fit(
     return shown, tracks, unsent
 
 
-def open_end(recording: Recording, track: Track) -> int:
-    """When calls that never ended are taken to end: with their thread, process, or recording."""
-    for end_ns in (track.end_ns, track.process.end_ns):
-        if end_ns is not None:
-            return end_ns
-    return recording.duration_ns
+def process_end(process: Process) -> int:
+    """When a process ended; of one that was killed or still runs, the last that was recorded."""
+    if process.end_ns is not None:
+        return process.end_ns
+    last = [track.summary().last_ns for track in process.tracks]
+    return max([process.start_ns, *(ns for ns in last if ns is not None)])
 
 
 def thread_attributes(track: Track) -> dict[str, Value]:
