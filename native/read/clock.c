@@ -47,6 +47,20 @@ void otrace_clock_free(struct otrace_clock *clock) {
     }
 }
 
+static bool reserve_anchors(struct otrace_clock *clock, size_t more) {
+    size_t need = clock->anchors_count + more;
+    if (need > clock->anchors_capacity) {
+        void *grown = realloc(clock->anchors, 2 * need * sizeof *clock->anchors);
+        if (grown == NULL) {
+            return false;
+        }
+        clock->anchors = grown;
+        clock->anchors_capacity = 2 * need;
+    }
+    return true;
+}
+
+/* The caller has reserved its place. */
 static void add_anchor(struct otrace_clock *clock, const struct otrace_anchor *anchor) {
     const uint64_t limit = UINT64_C(1) << 62; /* beyond: damage */
     if (anchor->tick != 0 && anchor->mono_ns != 0 && anchor->tick < limit &&
@@ -59,14 +73,8 @@ int otrace_clock_add(struct otrace_clock *clock, const struct otrace_segment *se
     if (segment->header.clock_kind != clock->kind) {
         return OTRACE_READ_ARGUMENT;
     }
-    size_t need = clock->anchors_count + segment->entries_count + 2;
-    if (need > clock->anchors_capacity) {
-        void *grown = realloc(clock->anchors, 2 * need * sizeof *clock->anchors);
-        if (grown == NULL) {
-            return OTRACE_READ_NO_MEMORY;
-        }
-        clock->anchors = grown;
-        clock->anchors_capacity = 2 * need;
+    if (!reserve_anchors(clock, (size_t)segment->entries_count + 2)) {
+        return OTRACE_READ_NO_MEMORY;
     }
     add_anchor(clock, &segment->header.start_anchor);
     if (segment->header.state == OTRACE_SEGMENT_ENDED) {
@@ -97,7 +105,10 @@ int otrace_clock_add_here(struct otrace_clock *clock) {
     }
     struct otrace_anchor from = {first.tick, first.mono, 0}, to = {last.tick, last.mono, 0}, here;
     if (last.mono - first.mono < SPAN_ENOUGH && otrace_clock_here(clock->kind, &from, &to, &here)) {
-        add_anchor(clock, &here); /* there is room: adding a segment reserves twice */
+        if (!reserve_anchors(clock, 1)) {
+            return OTRACE_READ_NO_MEMORY;
+        }
+        add_anchor(clock, &here);
     }
     return OTRACE_READ_OK;
 }
