@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from oracle import compare, corpus, from_chrome, from_perfetto
 from oracle.compare import Track
-from oracle.corpus import Program
+from oracle.corpus import Program, otrace_run
 
 LOADERS: dict[str, Callable[[Path], list[Track]]] = {
     "t.json": from_chrome.load,
@@ -30,19 +30,6 @@ class Run:
     status: int
     output: str
     errors: str
-
-
-def otrace_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "otrace", "run", *arguments],
-        cwd=folder,
-        env=corpus.environment(),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=corpus.TIMEOUT_S,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")

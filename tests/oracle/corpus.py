@@ -58,11 +58,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def trace(path: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the reference tracer on a program; the result's output and status are the program's."""
-    command = [sys.executable, str(HERE / "reference.py"), str(out), *options, str(path)]
+def _run(command: list[str], folder: Path | None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command,
+        [sys.executable, *command],
+        cwd=folder,
         env=environment(),
         capture_output=True,
         text=True,
@@ -70,3 +69,18 @@ def trace(path: Path, out: Path, *options: str) -> subprocess.CompletedProcess[s
         timeout=TIMEOUT_S,
         check=False,
     )
+
+
+def plain(path: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program untraced."""
+    return _run([str(path)], None)
+
+
+def trace(path: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run the reference tracer on a program; the result's output and status are the program's."""
+    return _run([str(HERE / "reference.py"), str(out), *options, str(path)], None)
+
+
+def otrace_run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`otrace run ARGUMENTS` in a folder, by the interpreter of the tests."""
+    return _run(["-m", "otrace", "run", *arguments], folder)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,15 +16,7 @@ def test_there_are_enough_programs() -> None:
 
 @pytest.mark.parametrize("program", corpus.PROGRAMS, ids=lambda program: program.name)
 def test_traced_as_plain_and_the_same_twice(program: corpus.Program, tmp_path: Path) -> None:
-    plain = subprocess.run(
-        [sys.executable, str(program.path)],
-        env=corpus.environment(),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=corpus.TIMEOUT_S,
-        check=False,
-    )
+    plain = corpus.plain(program.path)
     assert plain.returncode == program.status, plain.stderr
     tracks = []
     for out in (tmp_path / "one.json", tmp_path / "two.json"):
