@@ -32,8 +32,10 @@ struct otrace_otlp_part {
     uint64_t marks;         /* instants and counters of the thread's own span */
     uint64_t marks_dropped;
     int64_t first_ns, last_ns; /* -1: nothing happened */
-    uint32_t escaped;          /* an exception left the thread */
-    uint32_t exception;        /* its name id, 0: not known */
+    uint64_t inside; /* span of an earlier window that the first call here is in; 0: none */
+    uint32_t inside_window;
+    uint32_t escaped;   /* an exception left the thread */
+    uint32_t exception; /* its name id, 0: not known */
 };
 
 struct otrace_otlp_block {

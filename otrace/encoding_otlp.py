@@ -44,6 +44,8 @@ class Part:
     first_ns: int | None
     """After the recording's start; None: nothing happened."""
     last_ns: int | None
+    inside: tuple[int, bytes] | None
+    """Window and span id of the call that the first call here is in, when both windows differ."""
     escaped: str | None
     """The type of the exception that left the thread; empty when that is not known."""
 
@@ -142,6 +144,7 @@ class SpanPlan:
             marks_dropped=raw.marks_dropped,
             first_ns=None if raw.first_ns < 0 else raw.first_ns,
             last_ns=None if raw.last_ns < 0 else raw.last_ns,
+            inside=(raw.inside_window, _id_bytes(raw.inside)) if raw.inside else None,
             escaped=escaped,
         )
 

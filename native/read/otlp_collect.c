@@ -158,11 +158,23 @@ static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_o
     return !is_one_of(info.qualified, orderly, COUNT(orderly));
 }
 
+/* The first call of a window is made by one of an earlier window: the two are to be linked. */
+static void note_inside(const struct otrace_otlp *plan, struct otrace_otlp_part *part,
+                        const struct otrace_otlp_frame *parent) {
+    uint32_t around = keeper_of(parent, parent->window);
+    if (around != OTRACE_OTLP_NONE) {
+        part->inside = plan->windows[parent->window].spans[around].id;
+        part->inside_window = parent->window;
+    }
+}
+
 static int begin(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                  struct otrace_otlp_frame *parent) {
     struct otrace_otlp *plan = walk->plan;
     struct otrace_otlp_cell *cell = otrace_otlp_cell(plan, frame->window, walk->track);
-    cell->part.calls++;
+    if (cell->part.calls++ == 0 && parent != NULL && parent->window != frame->window) {
+        note_inside(plan, &cell->part, parent);
+    }
     frame->keeper = keeper_of(parent, frame->window);
     if (is_chosen(&plan->windows[frame->window], cell, frame->index)) {
         frame->span = add_span(walk, frame->window, frame->index, frame->keeper);

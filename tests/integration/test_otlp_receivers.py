@@ -182,7 +182,7 @@ def test_a_busy_collector_is_asked_again(otrace: Otrace, recording: str, status:
 def test_a_collector_that_stays_busy_is_given_up(otrace: Otrace, recording: str) -> None:
     with receiving(always(Answer(503, headers={"Retry-After": "3600"}))) as receiver:
         line = export(otrace, recording, receiver.url, status=1)
-    assert "it answered 503 Service Unavailable, for 30 s" in line
+    assert "it answered 503 Service Unavailable, and asks to wait for 3600 s" in line
 
 
 def test_a_request_that_is_too_large_goes_in_pieces(otrace: Otrace, recording: str) -> None:

@@ -372,6 +372,10 @@ def test_a_long_run_is_several_traces(jaeger: Jaeger, tmp_path: Path) -> None:
         if trace is not run_trace:
             (link,) = trace.root()["links"]
             assert (link["traceId"], link["spanId"]) == (run_root["traceId"], run_root["spanId"])
+            (module,) = run_trace.named("__main__.<module>")
+            for thread in trace.named("MainThread"):  # its work goes on inside the module
+                (link,) = thread["links"]
+                assert (link["traceId"], link["spanId"]) == (module["traceId"], module["spanId"])
 
 
 OVERFLOW = """

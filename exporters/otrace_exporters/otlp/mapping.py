@@ -213,6 +213,7 @@ class Traces:
             events=self.selection.plan.marks(window, number),
             dropped_events=part.marks_dropped,
             error=part.escaped,
+            link=None if part.inside is None else (self.traces[part.inside[0]], part.inside[1]),
         )
 
     def _encode(self, place: int, spans: list[OwnSpan], window: int) -> Spans:

@@ -98,8 +98,9 @@ class Sender:
                 after = error.after_s
                 seconds = wait * (0.5 + self.chance() / 2) if after is None else after
                 if self.clock() + seconds > deadline:
-                    tried = f"{self.configuration.give_up_s:g} s"
-                    raise RefusedError(f"{error}, for {tried}") from error
+                    tried = f"for {self.configuration.give_up_s:g} s"
+                    words = tried if after is None else f"and asks to wait for {after:g} s"
+                    raise RefusedError(f"{error}, {words}") from error
                 self.pause(seconds)
                 wait = min(2 * wait, LONGEST_PAUSE_S)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,21 @@ def test_check_looks_at_target_and_options() -> None:
 @pytest.mark.parametrize(("text", "disabled"), [("true", True), ("TRUE", True), ("1", False)])
 def test_the_sdk_can_be_disabled(text: str, disabled: bool) -> None:
     assert is_disabled({"OTEL_SDK_DISABLED": text}) is disabled
+
+
+def test_checking_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from otrace_exporters.otlp import OtlpExporter; "
+        "OtlpExporter().check('http://host:1', {'protocol': 'grpc', 'headers': 'a=b'});"
+        "heavy = ('requests', 'grpc', 'google', 'opentelemetry', 'otrace.recording', 'ssl');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout == "[]\n"
