@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -79,14 +79,12 @@ def program_track(tracks: Sequence[Track]) -> Track:
     raise AssertionError(f"no call of {PROGRAM} in any track (tracks: {names})")
 
 
-def other_tracks(tracks: Sequence[Track]) -> list[Track]:
-    """The other threads that called anything, in an order that does not depend on their start."""
-    others = [
-        track
-        for track in tracks
-        if track.calls and not any(call.name == PROGRAM for call in track.calls)
-    ]
-    return sorted(others, key=lambda track: (track.name or "", list(map(str, track.calls))))
+def in_order(tracks: Iterable[Track]) -> list[Track]:
+    """The tracks with calls on them, in an order that does not depend on when they started."""
+    return sorted(
+        (track for track in tracks if track.calls),
+        key=lambda track: (track.name or "", list(map(str, track.calls))),
+    )
 
 
 def assert_same(
@@ -105,7 +103,11 @@ def assert_same(
     expected, shown = (
         [
             slack.comparable(program_track(tracks), imports),
-            *other_tracks([slack.comparable(slack.thread_body(t), imports) for t in tracks]),
+            *in_order(
+                slack.comparable(slack.thread_body(track), imports)
+                for track in tracks
+                if not any(call.name == PROGRAM for call in track.calls)
+            ),
         ]
         for tracks in (reference, product)
     )
