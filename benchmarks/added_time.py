@@ -1,0 +1,142 @@
+"""Added time a call: otrace beside an empty hook, VizTracer, trace0 and cProfile.
+
+For each workload: the added nanoseconds a recorded call, and our added time as a part of each
+peer's. `clock` is the floor of any tracer of this kind: the same hook whose callbacks only read
+the time stamp counter, twice a call.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import _harness as h
+
+WORKLOADS = sorted(
+    path.stem for path in (h.HERE / "workloads").glob("*.py") if path.stem != "timing"
+)
+NO_PYTHON_CALLS = ("c_calls",)
+#: What our added time is compared with, and the most it may be of it.
+BARS = {
+    "py": {"clock": 1.2, "viztracer": 0.7, "trace0": 1.0},
+    "c": {"clock": 1.2, "viztracer": 0.8, "cprofile": 1.0},
+}
+
+
+def contenders(
+    interpreter: h.Interpreter, module: str, kind: str, peers: Sequence[str]
+) -> dict[str, h.Contender]:
+    """By name; `kind` py: Python calls only, c: C calls too."""
+    c_calls = kind == "c"
+    everything: dict[str, h.Contender] = {
+        "untraced": h.untraced,
+        "empty": h.baseline(module, "empty", c_calls=c_calls),
+        "clock": h.baseline(module, "clock", c_calls=c_calls),
+        "otrace": h.otrace(c_calls=c_calls),
+        "viztracer": h.viztracer(*([] if c_calls else ["--ignore_c_function"])),
+    }
+    if c_calls:
+        everything["cprofile"] = h.cprofile
+    elif interpreter.has_trace0:
+        everything["trace0"] = h.trace0
+    return {
+        name: job
+        for name, job in everything.items()
+        if not peers or name in peers or name in ("untraced", "otrace", "clock")
+    }
+
+
+def measure(
+    interpreter: h.Interpreter, module: str, workload: str, kind: str, options: Any
+) -> dict[str, Any]:
+    script = [str(h.HERE / "workloads" / f"{workload}.py")]
+
+    def once(job: h.Contender, folder: str) -> dict[str, Any]:
+        figures = h.run(job(interpreter, script, folder), options.cpu)
+        if Path(folder, "x.otrace").exists() and not list(Path(folder).glob("*/*.segment")):
+            raise RuntimeError(f"{workload}: otrace recorded nothing")
+        return figures
+
+    jobs = contenders(interpreter, module, kind, options.peer)
+    results = h.rounds({name: partial(once, job) for name, job in jobs.items()}, options.rounds)
+    count = partial(once, h.baseline(module, "count", c_calls=True))
+    with tempfile.TemporaryDirectory() as folder:
+        python_calls, c_calls = count(folder)["calls"]
+    calls = python_calls + (c_calls if kind == "c" else 0)
+    checksums = {result["checksum"] for runs in results.values() for result in runs}
+    if len(checksums) != 1:
+        raise RuntimeError(f"{workload}: results differ: {checksums}")
+    samples = {
+        name: [float(result[options.time]) for result in runs] for name, runs in results.items()
+    }
+    return {"calls": calls, "samples": samples}
+
+
+def row(report: h.Report, key: str, kind: str, found: dict[str, Any]) -> list[str]:
+    samples, calls = found["samples"], found["calls"]
+    plain = statistics.median(samples["untraced"])
+    added = {
+        name: (statistics.median(sample) - plain) / calls
+        for name, sample in samples.items()
+        if name != "untraced"
+    }
+    ratios = {
+        peer: h.added_ratio(samples["otrace"], samples[peer], samples["untraced"])
+        for peer in BARS[kind]
+        if peer in samples
+    }
+    reached = [
+        report.check(f"{key} / {peer}", r.value, BARS[kind][peer]) for peer, r in ratios.items()
+    ]
+    report.data[key] = {"calls": calls, "samples": samples, "added_ns": added, "ratios": ratios}
+    names = ["empty", "clock", "otrace", "viztracer", "trace0" if kind == "py" else "cprofile"]
+    return [
+        key,
+        str(calls),
+        f"{plain / calls:.0f}",
+        *(f"{added[name]:.0f}" if name in added else "-" for name in names),
+        *(str(ratios.get(peer, "-")) for peer in BARS[kind]),
+        "yes" if "no" not in reached else "no",
+    ]
+
+
+def header(kind: str) -> list[str]:
+    last = "trace0" if kind == "py" else "cProfile"
+    return [
+        "workload", "calls", "untraced ns", "empty", "clock", "otrace", "VizTracer", last,
+        "otrace/clock", "/VizTracer", f"/{last}", "reached",
+    ]  # fmt: skip
+
+
+def main() -> None:
+    parser = h.arguments(__doc__ or "")
+    parser.add_argument("--workload", action="append", choices=WORKLOADS)
+    parser.add_argument("--kind", action="append", choices=["py", "c"])
+    parser.add_argument("--peer", action="append", help="only these peers")
+    options = parser.parse_args()
+    options.peer = options.peer or []
+    reports = []
+    with tempfile.TemporaryDirectory() as folder:
+        for interpreter in h.interpreters(options):
+            module = h.build_baseline(interpreter, folder)
+            for kind in options.kind or ["py", "c"]:
+                what = "Python calls only" if kind == "py" else "Python and C calls"
+                report = h.Report(f"Added ns a call, CPython {interpreter.text}, {what}")
+                rows = []
+                for workload in options.workload or WORKLOADS:
+                    if kind == "py" and workload in NO_PYTHON_CALLS:
+                        continue
+                    found = measure(interpreter, module, workload, kind, options)
+                    rows.append(row(report, workload, kind, found))
+                report.text.append(h.table(header(kind), rows))
+                reports.append(report)
+                h.show(report)
+    h.save(reports, options)
+
+
+if __name__ == "__main__":
+    main()
