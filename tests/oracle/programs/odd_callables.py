@@ -11,7 +11,7 @@ class CallsLen:
 
 
 class CallsPartial:
-    __call__ = functools.partial(print, end="")
+    __call__ = staticmethod(functools.partial(print, end=""))
 
 
 class CallsClass:
