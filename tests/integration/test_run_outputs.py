@@ -316,3 +316,34 @@ def test_the_command_that_is_installed(place):
     )
     assert done.returncode == 3
     assert files(place) == ["app.json"]
+
+
+def test_a_console_script_found_on_path(place):
+    folder = place.folder / "bin"
+    folder.mkdir()
+    tool = folder / "tool"
+    tool.write_text(f"#!{sys.executable}\n{PROGRAM}")
+    tool.chmod(0o755)
+    env = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    done = place("run", "tool", "-o", "x", "--export", "y", env=env, status=3)
+    assert done.stdout == "words ['-o', 'x', '--export', 'y']\n"
+    assert "__main__.work" in names_in(place.folder / "tool.json")
+
+
+def test_an_output_may_be_a_descriptor(place):
+    """The shell's >(command) is one: it is kept for the export, and written in place."""
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "otrace", "run", "-q", "--export", f"perfetto=/dev/fd/{write}"]
+    process = subprocess.Popen(
+        [*command, "app.py"],
+        cwd=place.folder,
+        env=place.environment(),
+        stdout=subprocess.DEVNULL,
+        pass_fds=[write],
+    )
+    os.close(write)
+    with open(read, "rb") as pipe:
+        trace = pipe.read()
+    assert process.wait(WAIT_S) == 3
+    assert len(trace) > 1000
+    assert files(place) == []
