@@ -8,14 +8,17 @@ from otrace._events import Event, log_event, pause_thread, resume_thread
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
-    from typing import Any, TypeVar, overload
+    from typing import Any, Protocol, TypeVar, overload
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-    @overload
-    def trace(function: F, /) -> F: ...
-    @overload
-    def trace(name: str | None = None, /, **attributes: object) -> Callable[[F], F]: ...
+    class _Trace(Protocol):
+        @overload
+        def __call__(self, function: F, /) -> F: ...
+        @overload
+        def __call__(
+            self, name: str | None = None, /, **attributes: object
+        ) -> Callable[[F], F]: ...
 
 
 _CO_GENERATOR, _CO_COROUTINE, _CO_ASYNC_GENERATOR = 0x20, 0x80, 0x200
@@ -31,7 +34,7 @@ class pause:  # noqa: N801 - used like a function: with otrace.pause(): ...
         resume_thread()
 
 
-def trace(function: "Any" = None, /, **attributes: object) -> "Any":
+def _trace(function: "Any" = None, /, **attributes: object) -> "Any":
     """Record a function's calls as events under its qualified name, whatever the filters say.
 
     `@otrace.trace`, `@otrace.trace("name")` or `@otrace.trace(key=value)`; on functions, methods,
@@ -46,6 +49,10 @@ def trace(function: "Any" = None, /, **attributes: object) -> "Any":
 
         return with_attributes
     return decorate(log_event(_name_of(function)), function)
+
+
+_trace.__name__ = _trace.__qualname__ = "trace"
+trace: "_Trace" = _trace
 
 
 def _name_of(function: "Any") -> str:

@@ -14,7 +14,7 @@ def _run_next() -> None:
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder or ".") != _here]
     own = sys.modules.pop("sitecustomize", None)
     try:
-        import sitecustomize  # noqa: F401
+        import sitecustomize  # type: ignore[import-not-found]  # noqa: F401
     except ImportError as error:
         if error.name != "sitecustomize":
             raise
