@@ -16,6 +16,7 @@ from otrace.recording.process import Process
 _SEGMENT = re.compile(r"[0-9]+-[0-9]+\.segment")
 _MANIFEST = "manifest.json"
 _MANIFEST_LARGEST = 1 << 20
+_ERRNO_MOST = 4095  # a damaged header may hold any number
 
 
 class Recording:
@@ -83,7 +84,7 @@ class Recording:
         for process in self.processes:
             lines += [f"process {process.pid}: {words}" for words in process.warnings]
             if process.stop_errno:
-                why = os.strerror(process.stop_errno)
+                why = os.strerror(min(process.stop_errno, _ERRNO_MOST))
                 lines.append(f"process {process.pid}: its recording ended early: {why}")
         return lines
 
