@@ -154,6 +154,9 @@ static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_o
     if (is_one_of(info.module, startup, COUNT(startup))) {
         return false;
     }
+    if (edge->exception == 0) { /* on 3.11 types are not known: it may be SystemExit */
+        return parent != NULL;
+    }
     otrace_segment_get_name(segment, edge->exception, &info);
     return !is_one_of(info.qualified, orderly, COUNT(orderly));
 }
@@ -194,7 +197,10 @@ static uint32_t judge_exception(struct otrace_otlp_walk *walk,
     if (!unwound) {
         return 0;
     }
-    uint32_t bits = frame->caught == edge->exception + 1 ? 0 : OTRACE_OTLP_RAISED;
+    /* No hook tells what a C call raises: the event belongs to the call that it left next. */
+    bool untold = edge->exception == 0 && edge->flags & OTRACE_CALL_C;
+    bool passing = frame->caught == edge->exception + 1;
+    uint32_t bits = untold || passing ? 0 : OTRACE_OTLP_RAISED;
     if (is_escape(walk, parent, edge)) {
         struct otrace_otlp_cell *cell = otrace_otlp_cell(walk->plan, frame->window, walk->track);
         cell->part.escaped = 1;

@@ -163,6 +163,9 @@ static void put_facts(struct otrace_bytes *to, const struct otrace_otlp_span *sp
         }
     }
     if (span->flags & OTRACE_CALL_UNWOUND && !(span->flags & OTRACE_OTLP_RAISED)) {
+        if (exception.size == 0) {
+            exception = (struct otrace_text){"unknown", 7};
+        }
         otrace_wire_key_text(to, SPAN_ATTRIBUTES, "otrace.exception", exception);
     }
     if (span->count > 0) {

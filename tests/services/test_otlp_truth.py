@@ -84,7 +84,8 @@ def in_words_of_the_truth(document: dict[str, Any]) -> dict[str, Any]:
         passing = from_otlp.attributes(span).get("otrace.exception")
         if passing is not None:
             entry = {"key": "exception.type", "value": {"stringValue": passing}}
-            event = {"name": "exception", "attributes": [entry]}
+            told = [] if passing == "unknown" else [entry]
+            event = {"name": "exception", "attributes": told}
             span["events"] = [*span.get("events", ()), event]
         for entry in span.get("attributes", ()):
             if entry["key"] == "thread.name" and UNNAMED.fullmatch(entry["value"]["stringValue"]):
