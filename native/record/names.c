@@ -19,13 +19,20 @@ static size_t padded(size_t size) {
     return (size + 7) & ~(size_t)7;
 }
 
-static size_t cut(size_t size) {
-    return size < TEXT_LIMIT ? size : TEXT_LIMIT;
+/* Cuts between characters. */
+static size_t cut(struct otrace_text text) {
+    size_t size = text.size;
+    if (size > TEXT_LIMIT) {
+        size = TEXT_LIMIT;
+        while (size > 0 && ((unsigned char)text.data[size] & 0xc0) == 0x80) {
+            size--;
+        }
+    }
+    return size;
 }
 
 static size_t meta_size(const struct otrace_text texts[3]) {
-    return padded(sizeof(struct otrace_meta) + cut(texts[0].size) + cut(texts[1].size) +
-                  cut(texts[2].size));
+    return padded(sizeof(struct otrace_meta) + cut(texts[0]) + cut(texts[1]) + cut(texts[2]));
 }
 
 static void fill(struct otrace_meta *meta, size_t size, enum otrace_meta_type type, uint16_t kind,
@@ -34,7 +41,7 @@ static void fill(struct otrace_meta *meta, size_t size, enum otrace_meta_type ty
     *meta = (struct otrace_meta){
         .size = (uint32_t)size, .type = (uint16_t)type, .kind = kind, .id = id, .line = line};
     for (int i = 0; i < 3; i++) {
-        meta->text_size[i] = (uint32_t)cut(texts[i].size);
+        meta->text_size[i] = (uint32_t)cut(texts[i]);
         if (meta->text_size[i] > 0) {
             memcpy(out, texts[i].data, meta->text_size[i]);
         }
