@@ -6,6 +6,8 @@
 #include "python/texts.h"
 #include "record/filter.h"
 
+static PyObject *key_module; /* owned for good */
+
 #define SLOTS_FIRST 1024
 
 struct otrace_callables otrace_callables;
@@ -62,7 +64,7 @@ static struct name name_of_type(PyTypeObject *type) {
     }
     PyHeapTypeObject *heap = (PyHeapTypeObject *)type;
     PyObject *module =
-        type->tp_dict == NULL ? NULL : PyDict_GetItemString(type->tp_dict, "__module__");
+        type->tp_dict == NULL ? NULL : otrace_dict_get(type->tp_dict, &key_module, "__module__");
     PyErr_Clear();
     found.name = otrace_text_hold(heap->ht_qualname);
     if (module != NULL && PyUnicode_Check(module) &&

@@ -62,6 +62,19 @@ static inline PyCodeObject *otrace_frame_code(PyFrameObject *frame) {
 #endif
 }
 
+/* A dict's item by a name that is made once: PyDict_GetItemString would make it each time and
+ * complain on stderr when memory runs out. Borrowed; NULL without an exception. */
+static inline PyObject *otrace_dict_get(PyObject *dict, PyObject **key, const char *name) {
+    if (*key == NULL) {
+        *key = PyUnicode_InternFromString(name);
+    }
+    PyObject *item = *key == NULL ? NULL : PyDict_GetItemWithError(dict, *key);
+    if (item == NULL) {
+        PyErr_Clear();
+    }
+    return item;
+}
+
 /* A frame's local variable as a new reference; NULL without an exception when it has none. */
 static inline PyObject *otrace_frame_local(PyFrameObject *frame, const char *name) {
 #if PY_VERSION_HEX >= 0x030c0000

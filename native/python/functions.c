@@ -7,6 +7,8 @@
 #include "python/texts.h"
 #include "record/filter.h"
 
+static PyObject *key_name; /* owned for good */
+
 uint64_t otrace_tag_generation;
 bool otrace_excluded_seen;
 Py_ssize_t otrace_tag_index = -1;
@@ -30,7 +32,7 @@ static PyObject *module_name(PyObject *globals) {
     if (from == NULL || !PyDict_Check(from)) {
         return NULL;
     }
-    PyObject *name = PyDict_GetItemString(from, "__name__"); /* borrowed */
+    PyObject *name = otrace_dict_get(from, &key_name, "__name__"); /* borrowed */
     PyErr_Clear();
     return name != NULL && PyUnicode_Check(name) ? name : NULL;
 }

@@ -46,11 +46,12 @@ static PyObject *name_of(PyObject *thread_object) {
 
 /* threading._active (borrowed), or NULL while threading is not imported. */
 static PyObject *active_threads(void) {
-    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
+    static PyObject *key_threading, *key_active; /* owned for good */
+    PyObject *modules = PyImport_GetModuleDict();
+    PyObject *threading = otrace_dict_get(modules, &key_threading, "threading");
     PyObject *active = threading != NULL && PyModule_Check(threading)
-                           ? PyDict_GetItemString(PyModule_GetDict(threading), "_active")
+                           ? otrace_dict_get(PyModule_GetDict(threading), &key_active, "_active")
                            : NULL;
-    PyErr_Clear();
     return active != NULL && PyDict_Check(active) ? active : NULL;
 }
 
