@@ -47,14 +47,17 @@ test-native: $(call native-programs,asan,$(NATIVE_TESTS) $(NATIVE_FUZZERS)) $(ca
 fuzz: $(call native-programs,asan,$(NATIVE_FUZZERS)) ## feed a million damaged recordings to the reader
 	@OTRACE_FUZZ_RUNS=1000000 .ci/run-native $^
 
+check-arm64: $(call native-programs,arm64,$(NATIVE_TESTS) $(NATIVE_FUZZERS)) $(patsubst %.c,$(BUILD)/native/arm64/%.o,$(NATIVE_UNITS)) check-arm64-python ## compile the C for arm64, and run its tests under qemu if it is here
+	@if command -v qemu-aarch64 >/dev/null; then RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
+	    .ci/run-native $(call native-programs,arm64,$(NATIVE_TESTS)); fi
+
 # The units that include Python.h are compiled too, with $(PYTHON)'s own headers: those of 64-bit
 # Linux differ between the two machines in nothing that the C here depends on.
 PYTHON_INCLUDE = $(shell $(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
-check-arm64: $(call native-programs,arm64,$(NATIVE_TESTS) $(NATIVE_FUZZERS)) $(patsubst %.c,$(BUILD)/native/arm64/%.o,$(NATIVE_UNITS)) ## compile the C for arm64, and run its tests under qemu if it is here
+.PHONY: check-arm64-python
+check-arm64-python:
 	@include="$(PYTHON_INCLUDE)"; for unit in $(wildcard native/python/*.c); do \
-	    echo "arm64   $$unit ($$include)"; \
+	    echo "arm64    $$unit ($$include)"; \
 	    $(ARM64_CC) $(NATIVE_CFLAGS) -fPIC -I"$$include" -c -o /dev/null $$unit || exit 1; \
 	done
-	@if command -v qemu-aarch64 >/dev/null; then RUNNER="qemu-aarch64 -L /usr/aarch64-linux-gnu" \
-	    .ci/run-native $(call native-programs,arm64,$(NATIVE_TESTS)); fi
