@@ -154,7 +154,6 @@ def test_names_given_late(otrace):
     assert names == ["late 0", "late 1", "late 2", "the main one"]
 
 
-@pytest.mark.xfail(reason="the recorder asks a property, and a str's own hash, for a thread's name")
 def test_a_name_that_is_no_plain_text(otrace):
     """Attributes and hashes of the program's own classes are not run by the recorder."""
     trace, _ = run(

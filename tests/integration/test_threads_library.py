@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 
-import pytest
 
 PRELUDE = """\
 import json, os, sys, threading, time
@@ -74,7 +73,6 @@ print(json.dumps(steps_of(otrace.stop())))
     assert shown == {"alive 0 done": 25, "alive 1 done": 25}
 
 
-@pytest.mark.xfail(reason="threads lose their names in all recordings but a process's first")
 def test_cycles_with_other_threads_inside_calls(otrace):
     """Nothing that happened while a recording ran is lost, and nothing else is in it."""
     shown = run(
