@@ -13,7 +13,8 @@
 #include "record/states.h"
 
 static void publish_name(struct otrace_thread *thread, PyObject *name) {
-    if (name == NULL || !PyUnicode_Check(name) || thread->id == 0) {
+    /* A subclass of str may have a __hash__ of its own. */
+    if (name == NULL || !PyUnicode_CheckExact(name) || thread->id == 0) {
         return;
     }
     struct otrace_held_text held = otrace_text_hold(name);
@@ -37,7 +38,9 @@ static PyObject *name_attribute(void) {
 /* New reference to the `_name` of a threading.Thread, or NULL without an exception. */
 static PyObject *name_of(PyObject *thread_object) {
     PyObject *attribute = name_attribute();
-    PyObject *name = attribute == NULL ? NULL : PyObject_GenericGetAttr(thread_object, attribute);
+    /* A property of that name would run the program's code, under the mutex of the states. */
+    bool plain = attribute != NULL && _PyType_Lookup(Py_TYPE(thread_object), attribute) == NULL;
+    PyObject *name = plain ? PyObject_GenericGetAttr(thread_object, attribute) : NULL;
     if (name == NULL) {
         PyErr_Clear();
     }

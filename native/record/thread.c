@@ -314,6 +314,7 @@ static bool set_up(struct otrace_thread *thread) {
     }
     thread->top = thread->stack + 1;
     thread->pauses = thread->events_open = 0;
+    thread->name_hash = 0; /* this segment does not have it yet */
     thread->thread_sequence = 0;
     thread->chunk = NULL;
     thread->cursor = thread->limit = NULL;
