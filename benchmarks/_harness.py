@@ -165,18 +165,28 @@ def baseline(module: str, mode: str, *, c_calls: bool) -> Contender:
 
 
 def run(job: Job, cpu: int | None = None) -> dict[str, Any]:
-    """Run a job; returns the figures of its BENCH line. Raises RuntimeError when it has none."""
+    """Run a job until its BENCH line and return that. Raises RuntimeError when it has none.
+
+    The process is then killed: what a tracer still saves is not in these figures.
+    """
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OTRACE_", "BENCH_"))}
     environment |= {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", **job.environment}
     pin = [] if cpu is None else ["taskset", "-c", str(cpu)]
-    done = subprocess.run(
-        [*pin, *job.argv], env=environment, capture_output=True, text=True, errors="replace"
-    )
-    for line in done.stdout.splitlines():
-        if line.startswith("BENCH "):
-            figures: dict[str, Any] = json.loads(line[6:])
-            return figures
-    raise RuntimeError(f"{' '.join(job.argv)}: exit {done.returncode}\n{done.stderr[-2000:]}")
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as words,
+        subprocess.Popen(
+            [*pin, *job.argv], env=environment, stdout=subprocess.PIPE, stderr=words, text=True
+        ) as child,
+    ):
+        assert child.stdout is not None
+        for line in child.stdout:
+            if line.startswith("BENCH "):
+                child.kill()
+                figures: dict[str, Any] = json.loads(line[6:])
+                return figures
+        status = child.wait()
+        words.seek(0)
+        raise RuntimeError(f"{' '.join(job.argv)}: exit {status}\n{words.read()[-2000:]}")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ the time stamp counter, twice a call.
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -132,6 +133,7 @@ def main() -> None:
                         continue
                     found = measure(interpreter, module, workload, kind, options)
                     rows.append(row(report, workload, kind, found))
+                    print(f"{interpreter.text} {kind}", *rows[-1], file=sys.stderr, flush=True)
                 report.text.append(h.table(header(kind), rows))
                 reports.append(report)
                 h.show(report)

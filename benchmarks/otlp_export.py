@@ -28,9 +28,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "services"))
 
 import jaeger as harness
-from otrace_exporters.otlp import OtlpExporter
 
 from otrace.recording import Recording
+from otrace_exporters.otlp import OtlpExporter
 
 PROGRAM = """
 def leaf(i):

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 
-
 PRELUDE = """\
 import json, os, sys, threading, time
 import otrace

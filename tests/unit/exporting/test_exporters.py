@@ -5,6 +5,7 @@ import re
 from types import SimpleNamespace
 
 import pytest
+
 from otrace_exporters import chrome
 from otrace_exporters.numbers import FIRST_INVENTED, Numbers
 
