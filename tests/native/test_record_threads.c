@@ -99,8 +99,8 @@ static void check_nesting(void *context, const struct otrace_chunk *chunk,
     nesting->tick = entry->tick;
     if (entry->kind == OTRACE_EXTENDED) {
         CHECK(entry->sub == OTRACE_X_SYNC || entry->sub == OTRACE_X_INSTANT);
+        CHECK(entry->opens_count <= entry->sync_count); /* less: the copy ends among them */
         for (size_t i = 0; i < entry->opens_count; i++) {
-            CHECK_EQUAL(entry->sync_count, entry->opens_count);
             nesting->ids[nesting->depth++] = entry->opens[i].id;
         }
     } else if (entry->kind == OTRACE_BEGIN || entry->kind == OTRACE_C_BEGIN) {
