@@ -167,8 +167,8 @@ def test_a_full_ring_counts_what_it_overwrote(otrace, seed):
         *("--buffer-size", "256KiB", "--no-c-calls", "--no-stdlib"),
     )
     (logged,) = done.values()
-    # All there is: 100,000 leaves, and three functions a unit.
-    complete = 100_000 + leaves(0, logged) + 2 * logged
+    # All there is: 100,000 leaves, and three functions a unit; the last note may not have ended.
+    complete = 100_000 + leaves(0, logged) + 2 * logged - 1
     shown = len(trace.done) + trace.about["lost_calls"]
     assert trace.about["lost_calls"] > 0
     assert complete <= shown <= complete + 20

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import pytest
+from integration.namespaces import unshare
 from integration.recorded import Trace, wait_for
 
 PROGRAM = """\
@@ -34,16 +35,14 @@ def run(otrace, middle, *options, rest=1000):
 
 
 def test_a_full_disk(otrace):
-    unshare = shutil.which("unshare")
-    if unshare is None or os.geteuid() != 0:
-        pytest.skip("needs unshare, and root")
+    namespace = unshare()
     otrace.write("app.py", PROGRAM.format(middle="", rest=1_000_000))
     small = otrace.folder / "small"
     small.mkdir()
     script = f'mount -t tmpfs -o size=2m none {small} || exit 77\nexec "$@"'
     done = subprocess.run(
         [
-            *(unshare, "--mount", "sh", "-c", script, "sh", sys.executable, "-m", "otrace"),
+            *(*namespace, "--mount", "sh", "-c", script, "sh", sys.executable, "-m", "otrace"),
             *("run", "-o", "t.json", "--session-dir", small, "app.py"),
         ],
         cwd=otrace.folder,

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from integration.namespaces import unshare
 
 WAIT_S = 30
 
@@ -342,9 +343,7 @@ def test_ctrl_z_and_a_shell_that_continues(otrace):
 
 
 def test_as_pid_1_it_reaps_and_exits_with_128_and_n(otrace):
-    unshare = shutil.which("unshare")
-    if unshare is None or os.geteuid() != 0:
-        pytest.skip("needs unshare, and root")
+    namespace = unshare()
     otrace.write(
         "app.py",
         "import os, signal, time\n"
@@ -364,7 +363,7 @@ def test_as_pid_1_it_reaps_and_exits_with_128_and_n(otrace):
     )
     done = subprocess.run(
         [
-            *(unshare, "--pid", "--fork", "--kill-child", "--mount-proc"),
+            *(*namespace, "--pid", "--fork", "--kill-child", "--mount-proc"),
             *(sys.executable, "-m", "otrace", "run", "app.py"),
         ],
         cwd=otrace.folder,
