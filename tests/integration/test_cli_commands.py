@@ -165,12 +165,6 @@ def example_installed(tmp_path_factory):
         if file.is_file():
             (source / file.name).write_bytes(file.read_bytes())
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
-    try:
-        import setuptools  # noqa: F401
-    except ImportError:
-        pass
-    else:
-        command.append("--no-build-isolation")
     subprocess.run([*command, "--target", str(target), str(source)], check=True, timeout=300)
     return target
 
