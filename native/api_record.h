@@ -45,7 +45,4 @@ void otrace_record_status(struct otrace_record_status *status);
  * objects' addresses (id()), borrowed for the call. Takes the GIL. 0 or -EINVAL. */
 int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate);
 
-/* The clock that recordings use: ticks now, for tests and for the supervisor. */
-uint64_t otrace_record_ticks(void);
-
 #endif

@@ -12,6 +12,12 @@ struct otrace_payload {
     bool cut;
 };
 
+/* Only this much is set: the words are many, and each is written before it is read. */
+static inline void otrace_payload_begin(struct otrace_payload *payload) {
+    payload->used = 0;
+    payload->cut = false;
+}
+
 static inline void otrace_payload_word(struct otrace_payload *payload, otrace_word word) {
     payload->words[payload->used++] = word;
 }

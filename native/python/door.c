@@ -123,7 +123,3 @@ int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
     PyGILState_Release(gil);
     return status == 0 ? 0 : -EINVAL;
 }
-
-uint64_t otrace_record_ticks(void) {
-    return otrace_clock_ticks();
-}

@@ -113,8 +113,7 @@ static PyObject *event_enter(PyObject *self, PyObject *Py_UNUSED(none)) {
     Event *event = (Event *)self;
     if (recording() && event->instance == 0) {
         struct otrace_payload payload;
-        payload.used = 0;
-        payload.cut = false;
+        otrace_payload_begin(&payload);
         event->instance =
             atomic_fetch_add_explicit(&next_instance, 1, memory_order_relaxed) & 0x7fffffffu;
         otrace_payload_word(&payload, event->instance);
@@ -129,8 +128,7 @@ static PyObject *event_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
     Event *event = (Event *)self;
     if (event->instance != 0) {
         struct otrace_payload payload;
-        payload.used = 0;
-        payload.cut = false;
+        otrace_payload_begin(&payload);
         otrace_payload_word(&payload, event->instance);
         bool raised = count > 0 && PyType_Check(args[0]);
         otrace_payload_word(&payload,
@@ -251,8 +249,7 @@ static PyObject *log_instant(PyObject *Py_UNUSED(module), PyObject *const *args,
         Py_RETURN_NONE;
     }
     struct otrace_payload payload;
-    payload.used = 0;
-    payload.cut = false;
+    otrace_payload_begin(&payload);
     put_name(&payload, parsed.name);
     otrace_payload_add_all(&payload, parsed.mapping);
     for (Py_ssize_t i = 0; i < named; i++) {
@@ -272,8 +269,7 @@ static PyObject *log_counter(PyObject *Py_UNUSED(module), PyObject *const *args,
     }
     if (recording()) {
         struct otrace_payload payload;
-        payload.used = 0;
-        payload.cut = false;
+        otrace_payload_begin(&payload);
         put_name(&payload, parsed.name);
         add_arguments(&payload, &parsed);
         write_payload(OTRACE_X_COUNTER, 0, &payload);

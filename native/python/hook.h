@@ -28,6 +28,9 @@ void otrace_profile_follow_threads(void);
 /* A function that names threads begins or ends (OTRACE_TAG_SPECIAL); see threads.c. */
 void otrace_threads_special(PyObject *code, bool beginning);
 
+/* The names of `threading` (borrowed), or NULL while it is not imported. */
+PyObject *otrace_threading_names(void);
+
 /* Reads the names of all living threads again. */
 void otrace_threads_refresh(void);
 

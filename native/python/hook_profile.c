@@ -142,23 +142,20 @@ static PyObject *adopt_thread(PyObject *Py_UNUSED(self), PyObject *args) {
 static PyMethodDef adopt_method = {"otrace_adopt_thread", adopt_thread, METH_VARARGS, NULL};
 static PyObject *adopt; /* owned */
 
-void otrace_profile_follow_threads(void) {
-    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
-    PyObject *names = threading == NULL ? NULL : PyModule_GetDict(threading);
-    PyObject *hook = names == NULL ? NULL : PyDict_GetItemString(names, "_profile_hook");
-    if (adopt != NULL && (hook == NULL || hook == Py_None) && names != NULL) {
-        PyDict_SetItemString(names, "_profile_hook", adopt);
+/* Puts `hook` in the place of `expected` (both borrowed) as what new threads are profiled by. */
+static void replace_profile_hook(PyObject *expected, PyObject *hook) {
+    static PyObject *key; /* owned for good */
+    PyObject *names = otrace_threading_names();
+    PyObject *found = names == NULL ? NULL : otrace_dict_get(names, &key, "_profile_hook");
+    if (found != NULL && found == expected && PyDict_SetItem(names, key, hook) != 0) {
+        PyErr_Clear();
     }
-    PyErr_Clear();
 }
 
-static void unfollow_threads(void) {
-    PyObject *threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");
-    PyObject *names = threading == NULL ? NULL : PyModule_GetDict(threading);
-    if (names != NULL && PyDict_GetItemString(names, "_profile_hook") == adopt) {
-        PyDict_SetItemString(names, "_profile_hook", Py_None);
+void otrace_profile_follow_threads(void) {
+    if (adopt != NULL) {
+        replace_profile_hook(Py_None, adopt);
     }
-    PyErr_Clear();
 }
 
 static void set_everywhere(Py_tracefunc function) {
@@ -192,5 +189,5 @@ int otrace_profile_install(bool c_calls) {
 
 void otrace_profile_remove(void) {
     set_everywhere(NULL);
-    unfollow_threads();
+    replace_profile_hook(adopt, Py_None);
 }

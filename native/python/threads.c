@@ -47,14 +47,17 @@ static PyObject *name_of(PyObject *thread_object) {
     return name;
 }
 
+PyObject *otrace_threading_names(void) {
+    static PyObject *key; /* owned for good */
+    PyObject *threading = otrace_dict_get(PyImport_GetModuleDict(), &key, "threading");
+    return threading != NULL && PyModule_Check(threading) ? PyModule_GetDict(threading) : NULL;
+}
+
 /* threading._active (borrowed), or NULL while threading is not imported. */
 static PyObject *active_threads(void) {
-    static PyObject *key_threading, *key_active; /* owned for good */
-    PyObject *modules = PyImport_GetModuleDict();
-    PyObject *threading = otrace_dict_get(modules, &key_threading, "threading");
-    PyObject *active = threading != NULL && PyModule_Check(threading)
-                           ? otrace_dict_get(PyModule_GetDict(threading), &key_active, "_active")
-                           : NULL;
+    static PyObject *key; /* owned for good */
+    PyObject *names = otrace_threading_names();
+    PyObject *active = names == NULL ? NULL : otrace_dict_get(names, &key, "_active");
     return active != NULL && PyDict_Check(active) ? active : NULL;
 }
 
