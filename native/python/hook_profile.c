@@ -1,7 +1,9 @@
 /* The hook of CPython 3.11: PyEval_SetProfile. Also used later when no monitoring tool id is free.
  *
- * A profile function belongs to one thread: threads alive at the start get theirs from here, those
- * that `threading` starts later through its profile hook. Others cannot be reached. */
+ * A profile function belongs to one thread. Threads alive at the start get theirs from here; on
+ * 3.11 those that start later get it before they run, when the call that made them returns, and
+ * `threading` gives it to those that a thread of another profiler starts. Threads made in C cannot
+ * be reached. */
 #include "python/hook.h"
 
 #include <frameobject.h>
@@ -11,6 +13,9 @@
 #endif
 
 static bool record_c_calls;
+static PyCFunction thread_starter; /* what _thread.start_new_thread is in C */
+
+static void set_everywhere(Py_tracefunc function);
 
 /* ---- generators: the hook reports each of their runs as a call and a return ---- */
 
@@ -95,6 +100,10 @@ static bool caller_recorded(PyFrameObject *frame) {
            !(otrace_function_see(code, NULL) & OTRACE_TAG_EXCLUDED);
 }
 
+static bool starts_thread(PyObject *callable) {
+    return PyCFunction_CheckExact(callable) && PyCFunction_GET_FUNCTION(callable) == thread_starter;
+}
+
 static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, PyObject *arg) {
     switch (what) {
     case PyTrace_CALL:
@@ -111,6 +120,9 @@ static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, P
     case PyTrace_C_RETURN:
         if (record_c_calls && !otrace_emit_end(OTRACE_C_END, arg) && caller_recorded(frame)) {
             otrace_c_end_slow(arg, false);
+        }
+        if (__builtin_expect(starts_thread(arg), 0)) {
+            set_everywhere(on_event);
         }
         break;
     case PyTrace_C_EXCEPTION:
@@ -135,6 +147,8 @@ static PyObject *adopt_thread(PyObject *Py_UNUSED(self), PyObject *args) {
     PyEval_SetProfile(on_event, NULL);
     if (PyFrame_Check(frame) && PyUnicode_CompareWithASCIIString(event, "call") == 0) {
         on_event(NULL, (PyFrameObject *)frame, PyTrace_CALL, NULL);
+    } else if (PyUnicode_CompareWithASCIIString(event, "c_return") == 0) {
+        otrace_emit_end(OTRACE_C_END, arg); /* sys.setprofile's own, if its beginning was seen */
     }
     Py_RETURN_NONE;
 }
@@ -165,16 +179,31 @@ static void set_everywhere(Py_tracefunc function) {
     PyThreadState *thread = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; thread != NULL; thread = PyThreadState_Next(thread)) {
         /* A program's own profile function stays. */
-        bool free_or_ours = thread->c_profilefunc == NULL || thread->c_profilefunc == on_event;
-        if (free_or_ours && _PyEval_SetProfile(thread, function, NULL) != 0) {
+        Py_tracefunc replaced = function == NULL ? on_event : NULL;
+        if (thread->c_profilefunc == replaced && _PyEval_SetProfile(thread, function, NULL) != 0) {
             PyErr_Clear();
         }
     }
 #endif
 }
 
+/* Left unknown where PyEval_SetProfileAllThreads would stop every thread for each new one. */
+static void find_thread_starter(void) {
+#if !OTRACE_HAS_MONITORING
+    PyObject *module = PyImport_ImportModule("_thread");
+    PyObject *start = module == NULL ? NULL : PyObject_GetAttrString(module, "start_new_thread");
+    if (start != NULL && PyCFunction_CheckExact(start)) {
+        thread_starter = PyCFunction_GET_FUNCTION(start);
+    }
+    PyErr_Clear();
+    Py_XDECREF(start);
+    Py_XDECREF(module);
+#endif
+}
+
 int otrace_profile_install(bool c_calls) {
     record_c_calls = c_calls;
+    find_thread_starter();
     if (adopt == NULL) {
         adopt = PyCFunction_New(&adopt_method, NULL);
         if (adopt == NULL) {
