@@ -157,7 +157,8 @@ struct otrace_chunk {
  *   TICK        tick                     sets the time (a delta above 40 bits)
  *   SYNC        tick, count              the `count` open calls follow as OPEN records, outermost
  *                                        first (of a very deep stack the innermost are left out);
- *                                        each chunk starts with one; also written after a pause
+ *                                        each chunk starts with one; also written after a pause.
+ *                                        Two more words when a span is current: its id
  *   OPEN        id, start tick           flags: enum otrace_record_kind that opened it;
  *                                        OTRACE_OPEN_INHERITED: it began before the recording
  *   PAUSE       tick                     the thread stopped recording until the next SYNC
@@ -165,6 +166,9 @@ struct otrace_chunk {
  *   EVENT_END   tick, instance, exception type (0: none), attributes...
  *   INSTANT     tick, name, attributes...            flags: enum otrace_scope
  *   COUNTER     tick, name, attributes (numbers)...
+ *   SPAN_BEGIN  tick, span id, trace id  a span of OpenTelemetry's starts, opened by the call that
+ *                                        is innermost now; two words, and four (high half first)
+ *   SPAN_CURRENT tick, span id           from here on it is current on this thread; 0: none is
  *
  * An EVENT_END with its instance id ends the EVENT_BEGIN of the same id in the same process,
  * wherever it is: in async code events need not nest within the thread's calls.
@@ -193,7 +197,9 @@ enum otrace_extended {
     OTRACE_X_EVENT_END = 13,
     OTRACE_X_INSTANT = 14,
     OTRACE_X_COUNTER = 15,
-    /* Set aside: 16 flow begin, 17 flow end, 18 span begin, 19 span end, 20 task, 21 arguments. */
+    OTRACE_X_SPAN_BEGIN = 18,
+    OTRACE_X_SPAN_CURRENT = 19,
+    /* Set aside: 16 flow begin, 17 flow end, 20 task, 21 arguments. */
 };
 
 enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SCOPE_GLOBAL = 2 };

@@ -8,6 +8,9 @@
  *   OTRACE_EDGE_EVENT    an event that does not nest: whole, given when its end is known or (OPEN
  *                        in its flags) at the end of the track; it is never on the stack
  *   OTRACE_EDGE_INSTANT, OTRACE_EDGE_COUNTER
+ *   OTRACE_EDGE_SPAN_BEGIN, OTRACE_EDGE_SPAN_CURRENT (only with OTRACE_DECODE_SPANS): a span of
+ *                        OpenTelemetry's was opened, is current from here on; index is its id.
+ *                        At a SYNC SPAN_CURRENT comes before the BEGINs of calls cut there
  *
  * BEGIN, END, INSTANT and COUNTER edges come in the order of time; calls nest strictly in whole
  * nanoseconds. Calls shorter than the segment's min_duration are left out (with BEGINS by looking
@@ -31,6 +34,8 @@ enum otrace_edge_kind {
     OTRACE_EDGE_EVENT,
     OTRACE_EDGE_INSTANT,
     OTRACE_EDGE_COUNTER,
+    OTRACE_EDGE_SPAN_BEGIN,
+    OTRACE_EDGE_SPAN_CURRENT,
 };
 
 /* Attributes as recorded, already checked against their size; valid until the next edge. */
@@ -57,6 +62,7 @@ struct otrace_edge {
 
 enum otrace_decode_option {
     OTRACE_DECODE_BEGINS = 1,
+    OTRACE_DECODE_SPANS = 2,
 };
 
 struct otrace_decoder;

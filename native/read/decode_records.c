@@ -75,7 +75,27 @@ static struct comparison compare(const struct otrace_decoder *decoder, const otr
     return result;
 }
 
-static int sync(struct otrace_decoder *decoder, uint32_t words) {
+/* Spans of OpenTelemetry's; 0 where nobody wants to know. */
+static int span(const struct otrace_decoder *decoder, struct otrace_edge *edge,
+                enum otrace_edge_kind kind, uint64_t id, int64_t ns) {
+    *edge = (struct otrace_edge){
+        .kind = kind, .depth = decoder->core.depth, .start_ns = ns, .end_ns = ns, .index = id};
+    return (decoder->options & OTRACE_DECODE_SPANS) != 0;
+}
+
+static int span_record(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
+    struct otrace_decoder_core *core = &decoder->core;
+    const otrace_word *record = core->position;
+    core->tick = otrace_words_tick(record + 1);
+    core->position += words;
+    core->last_ns = otrace_decoder_convert(decoder, core->tick);
+    enum otrace_edge_kind kind = otrace_word_sub(*record) == OTRACE_X_SPAN_BEGIN
+                                     ? OTRACE_EDGE_SPAN_BEGIN
+                                     : OTRACE_EDGE_SPAN_CURRENT;
+    return span(decoder, edge, kind, otrace_words_tick(record + 3), core->last_ns);
+}
+
+static int sync(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
     struct otrace_decoder_core *core = &decoder->core;
     const otrace_word *record = core->position;
     struct comparison compared = compare(decoder, record, words);
@@ -94,7 +114,8 @@ static int sync(struct otrace_decoder *decoder, uint32_t words) {
     decoder->phantom =
         compared.left > 0 && compared.told < record[3] ? record[3] - compared.told : 0;
     decoder->gap = false;
-    return 0;
+    uint64_t current = words >= 6 ? otrace_words_tick(record + 4) : 0;
+    return span(decoder, edge, OTRACE_EDGE_SPAN_CURRENT, current, decoder->sync_ns);
 }
 
 /* Puts the call of an OPEN record on the stack: 1 an edge, 0 none, or a status. */
@@ -168,7 +189,7 @@ int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *ed
         core->last_ns = otrace_decoder_convert(decoder, core->tick);
         break;
     case OTRACE_X_SYNC:
-        return sync(decoder, words);
+        return sync(decoder, edge, words);
     case OTRACE_X_OPEN:
         return open_call(decoder, edge, words);
     case OTRACE_X_EVENT_BEGIN:
@@ -178,6 +199,9 @@ int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *ed
     case OTRACE_X_INSTANT:
     case OTRACE_X_COUNTER:
         return mark(decoder, edge, words);
+    case OTRACE_X_SPAN_BEGIN:
+    case OTRACE_X_SPAN_CURRENT:
+        return span_record(decoder, edge, words);
     default: /* of a later format */
         break;
     }

@@ -114,7 +114,20 @@ static void dump_long(struct otrace_dump *dump, const otrace_word *word) {
         print(dump, "TICK @%" PRIu64 "\n", tick);
         break;
     case OTRACE_X_SYNC:
-        print(dump, "SYNC @%" PRIu64 " open=%u\n", tick, word[3]);
+        print(dump, "SYNC @%" PRIu64 " open=%u", tick, word[3]);
+        if (words >= 6) {
+            print(dump, " span=%016" PRIx64, otrace_words_tick(word + 4));
+        }
+        print(dump, "\n");
+        break;
+    case OTRACE_X_SPAN_BEGIN:
+        print(dump, "SPAN_BEGIN %016" PRIx64 " @%" PRIu64 " trace=%016" PRIx64 "%016" PRIx64 "\n",
+              otrace_words_tick(word + 3), tick, otrace_words_tick(word + 5),
+              otrace_words_tick(word + 7));
+        break;
+    case OTRACE_X_SPAN_CURRENT:
+        print(dump, "SPAN_CURRENT %016" PRIx64 " @%" PRIu64 "\n", otrace_words_tick(word + 3),
+              tick);
         break;
     case OTRACE_X_OPEN:
         print(dump, "OPEN %u @%" PRIu64 " kind=%u%s", word[1], otrace_words_tick(word + 2),

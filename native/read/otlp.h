@@ -5,6 +5,7 @@
  *   otlp_measure.c  pass 1: a heap of the best calls for each window
  *   otlp_collect.c  pass 2: those calls' spans
  *   otlp_groups.c   calls without a span, collapsed with the siblings of their name
+ *   otlp_capture.c  the walk over one trace of a service, in place of the ordinary one
  *   otlp_encode.c   spans as bytes; otlp_values.c attributes; otlp_wire.h protobuf */
 #ifndef OTRACE_READ_OTLP_H
 #define OTRACE_READ_OTLP_H
@@ -86,7 +87,8 @@ struct otrace_otlp_track {
     int64_t open_end_ns;
 };
 
-struct otrace_otlp_group; /* otlp_groups.c */
+struct otrace_otlp_group;   /* otlp_groups.c */
+struct otrace_otlp_capture; /* otlp_capture.c */
 
 struct otrace_otlp_groups {
     struct otrace_otlp_group *places; /* a hash table of one track */
@@ -104,6 +106,7 @@ struct otrace_otlp_fragment {
 struct otrace_otlp {
     struct otrace_otlp_options options;
     struct otrace_otlp_window *windows;
+    struct otrace_otlp_capture *capture; /* NULL: all calls */
     struct otrace_otlp_track *tracks;
     uint32_t tracks_count;
     struct otrace_otlp_cell *cells; /* window after window */
@@ -173,6 +176,11 @@ static inline uint32_t otrace_otlp_window_at(const struct otrace_otlp *plan, int
     uint64_t window = (uint64_t)(ns / plan->options.window_ns);
     return window < plan->options.windows ? (uint32_t)window : plan->options.windows - 1;
 }
+
+/* otlp_capture.c */
+int otrace_otlp_capture_walk(struct otrace_otlp *plan, uint32_t track,
+                             const struct otrace_otlp_visitor *visitor);
+void otrace_otlp_capture_free(struct otrace_otlp_capture *capture);
 
 /* otlp_groups.c */
 int otrace_otlp_groups_begin(struct otrace_otlp *plan);

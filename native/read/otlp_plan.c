@@ -93,6 +93,7 @@ void otrace_otlp_free(struct otrace_otlp *plan) {
     for (uint32_t i = 0; i < plan->tracks_count; i++) {
         free(plan->tracks[i].attributes);
     }
+    otrace_otlp_capture_free(plan->capture);
     free(plan->windows);
     free(plan->tracks);
     free(plan->cells);

@@ -124,6 +124,9 @@ int otrace_otlp_walk_track(struct otrace_otlp *plan, uint32_t track,
     if (track >= plan->tracks_count) {
         return OTRACE_READ_ARGUMENT;
     }
+    if (plan->capture != NULL) {
+        return otrace_otlp_capture_walk(plan, track, visitor);
+    }
     struct otrace_otlp_walk walk = {.plan = plan, .track = track};
     const struct otrace_otlp_track *source = &plan->tracks[track];
     struct otrace_decoder *decoder;

@@ -39,7 +39,10 @@ static inline uint32_t otrace_record_minimum(uint32_t sub) {
         return 4;
     case OTRACE_X_EVENT_BEGIN:
     case OTRACE_X_EVENT_END:
+    case OTRACE_X_SPAN_CURRENT:
         return 5;
+    case OTRACE_X_SPAN_BEGIN:
+        return 9;
     default:
         return 1;
     }
