@@ -2,6 +2,8 @@
 
 `record` or `start` and `stop` record this process; `log_event`, `log_instant`, `log_counter` and
 `trace` add what only the program knows; `snapshot` exports a recording that goes on.
+
+PYTEST_DONT_REWRITE: under `otrace run pytest` it is loaded before pytest, which would warn of that.
 """
 
 from otrace._events import Event, log_counter, log_event, log_instant

@@ -1,7 +1,7 @@
 """The start-up line's first step, installed beside the packages.
 
 Runs in every interpreter that sees the installed package (always, on CPython 3.15): it imports
-nothing unless the process was started to be recorded, and lets nothing out.
+nothing unless the process was started to be recorded, and lets nothing out. PYTEST_DONT_REWRITE
 """
 
 import os

@@ -16,11 +16,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import Mock
 
 import click
 import pytest
 
 import otrace
+from otrace import pytest_plugin
 from otrace.cli.group import COMMANDS, LazyGroup
 from otrace.cli.group import otrace as group
 from otrace.config import BOOL, LIST, OPTIONS, PATH
@@ -143,7 +145,7 @@ def help_of(name: str) -> str:
 
 
 def known_flags() -> set[str]:
-    """Every flag of every command of otrace."""
+    """Every flag of every command of otrace, and of pytest's plug-in."""
     assert isinstance(group, LazyGroup)
     found = {"--help", "--version"}
     for name in COMMANDS:
@@ -151,6 +153,9 @@ def known_flags() -> set[str]:
         assert command is not None
         for parameter in command.params:
             found.update([*parameter.opts, *parameter.secondary_opts])
+    declared = Mock()
+    pytest_plugin.pytest_addoption(declared)
+    found.update(call.args[0] for call in declared.getgroup.return_value.addoption.mock_calls)
     return found
 
 
