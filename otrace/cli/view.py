@@ -1,8 +1,7 @@
-"""`otrace view`: serve a trace on 127.0.0.1 and open Perfetto's UI on it."""
+"""`otrace view`: serve traces on 127.0.0.1 and open Perfetto's UI on them."""
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from contextlib import ExitStack, suppress
@@ -10,52 +9,65 @@ from contextlib import ExitStack, suppress
 import click
 
 from otrace.cli.words import say
-from otrace.errors import ViewError
-from otrace.exporting import export
-from otrace.session import SEGMENT_SUFFIX, SUFFIX, stem
-from otrace.view import DEFAULT_PORT, TraceServer
+from otrace.view import ViewServer
+from otrace.view_items import Library
+from otrace.view_ui import URL_PORT, choose
 
 EPILOG = """\b
 Examples:
   otrace view app.json
   otrace view app.otrace
+  otrace view --ui local app.pftrace
+  otrace view .
 """
 
 
 @click.command(epilog=EPILOG)
-@click.argument("path", metavar="FILE|RECORDING", type=click.Path())
+@click.argument("path", metavar="FILE|RECORDING|FOLDER", type=click.Path())
 @click.option(
-    "--port", default=DEFAULT_PORT, show_default=True, help="The port to serve on; 0 for any."
+    "--port",
+    type=int,
+    help=f"The port to serve on; 0 for any. [default: {URL_PORT}, or any when it is in use]",
 )
+@click.option(
+    "--ui",
+    metavar="FOLDER|local|online",
+    help="Serve the Perfetto UI in this folder, or the installed one, or use the public one. "
+    "[default: online, if that can be reached]",
+)
+@click.option("--with-source", is_flag=True, help="Put source text into traces of recordings.")
 @click.option("--browser/--no-browser", default=True, help="Open the browser.")
-@click.option("--once", is_flag=True, help="End when the trace has been fetched.")
-def command(path: str, port: int, browser: bool, once: bool) -> None:
-    """Open a trace, or a recording, in Perfetto's UI. The trace does not leave this machine."""
+@click.option("--once", is_flag=True, help="End when a trace has been fetched.")
+def command(
+    path: str, port: int | None, ui: str | None, with_source: bool, browser: bool, once: bool
+) -> None:
+    """Open a trace, a recording, or a folder of them, in Perfetto's UI.
+
+    The traces do not leave this machine.
+    """
     with ExitStack() as stack:
-        trace = path
-        if os.path.isdir(path) or path.rstrip("/").endswith((SUFFIX, SEGMENT_SUFFIX)):
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="otrace-view-"))
-            trace = convert(path, folder)
-        elif not os.path.isfile(path):
-            raise ViewError(f"cannot view {path}: no such file")
-        server = stack.enter_context(TraceServer(trace, port=port, once=once))
-        click.echo(server.ui_url)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="otrace-view-"))
+        library = Library(path, folder, source_options() if with_source else None)
+        if not library.is_folder:
+            for item in library.items():
+                library.trace_of(item)
+        local, words = choose(ui)
+        if words:
+            say(words)
+        server = stack.enter_context(ViewServer(library, port=port, ui=local, once=once))
+        url = server.start_url
+        click.echo(url)
         sys.stdout.flush()
-        say(f"serving {path} on {server.url}; Ctrl+C ends it")
+        say(f"serving {path} on {server.origin}; Ctrl+C ends it")
         if browser:
-            open_browser(server.ui_url)
+            open_browser(url)
         with suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=0.2)
 
 
-def convert(path: str, folder: str) -> str:
-    """Export a recording for the viewer; returns the file."""
-    from otrace.recording import Recording
-
-    name = stem(path.rstrip("/").removesuffix(SUFFIX)) + ".pftrace"
-    target = os.path.join(folder, name)
-    export(Recording.open(path), target, exporter="perfetto")
-    return target
+def source_options() -> dict[str, object]:
+    """What makes the perfetto exporter embed source text."""
+    return {"with_source": True}
 
 
 def open_browser(url: str) -> None:

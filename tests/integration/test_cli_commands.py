@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -135,11 +137,11 @@ def test_version(otrace):
 def test_view(recording, what):
     if what == "app.json":
         recording("export", "app.otrace", "-o", "app.json")
-    words = ["view", what, "--no-browser", "--port", "0", "--once"]
+    words = ["view", what, "--no-browser", "--port", "0", "--once", "--ui", "online"]
     process = recording.start(*words)
     link = process.stdout.readline().strip()
-    assert link.startswith("https://ui.perfetto.dev/#!/?url=http://127.0.0.1:")
-    with urllib.request.urlopen(link.partition("url=")[2], timeout=WAIT_S) as response:
+    assert re.fullmatch(rf"http://127.0.0.1:[0-9]+/open/{what}", link)
+    with urllib.request.urlopen(link.replace("/open/", "/trace/"), timeout=WAIT_S) as response:
         body = response.read()
     assert body
     if what == "app.json":
@@ -148,6 +150,38 @@ def test_view(recording, what):
     assert (out, process.returncode) == ("", 0)
     assert "otrace: serving" in err
     assert not [p for p in recording.temporary.iterdir() if p.name.startswith("otrace-view")]
+
+
+def test_view_a_folder_until_it_is_interrupted(recording):
+    process = recording.start("view", ".", "--no-browser", "--port", "0", "--ui", "online")
+    link = process.stdout.readline().strip()
+    with urllib.request.urlopen(link, timeout=WAIT_S) as response:
+        assert b"/open/app.otrace" in response.read()
+    with urllib.request.urlopen(link.replace("list", "trace/app.otrace"), timeout=WAIT_S) as answer:
+        assert answer.read()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=WAIT_S)
+    assert (out, process.returncode) == ("", 0)
+    assert "Traceback" not in err
+    assert not [p for p in recording.temporary.iterdir() if p.name.startswith("otrace-view")]
+
+
+def test_view_does_not_read_a_large_trace_into_memory(otrace):
+    size = 200 << 20
+    with open(otrace.folder / "large.pftrace", "wb") as file:
+        file.truncate(size)
+    process = otrace.start("view", "large.pftrace", "--no-browser", "--port", "0", "--ui", "online")
+    link = process.stdout.readline().strip().replace("/open/", "/trace/")
+    with urllib.request.urlopen(link, timeout=WAIT_S) as response:
+        received = 0
+        while block := response.read(1 << 20):
+            received += len(block)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WAIT_S)
+    assert received == size
+    (peak_kib,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak_kib) < 100 << 10
 
 
 def test_recover_lists_nothing(otrace):

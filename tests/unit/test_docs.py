@@ -359,7 +359,7 @@ def outputs_of(line: str) -> list[str]:
 
 def view(place: Place, line: str) -> None:
     """`otrace view` serves the file until it has been fetched."""
-    command = f"exec {line.partition('#')[0]} --no-browser --once --port 0"
+    command = f"exec {line.partition('#')[0]} --no-browser --once --port 0 --ui online"
     with subprocess.Popen(
         command,
         shell=True,
@@ -371,7 +371,8 @@ def view(place: Place, line: str) -> None:
     ) as viewer:
         try:
             assert viewer.stdout is not None
-            address = viewer.stdout.readline().partition("?url=")[2].strip()
+            address = viewer.stdout.readline().strip().replace("/open/", "/trace/")
+            address = address.replace("/list", "/trace/app.json")
             with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
                 assert answer.read()
             assert viewer.wait(TIMEOUT_S) == 0
