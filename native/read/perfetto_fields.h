@@ -57,6 +57,7 @@ enum interned_data {
     INTERNED_NAMES = 2,
     INTERNED_ANNOTATION_NAMES = 3,
     INTERNED_SOURCES = 4,
+    INTERNED_ANNOTATION_TEXTS = 29,
 };
 enum interned { INTERNED_IID = 1, INTERNED_TEXT = 2 };
 enum source_location { SOURCE_IID = 1, SOURCE_FILE = 2, SOURCE_LINE = 4 };
@@ -69,6 +70,7 @@ enum debug_annotation {
     ANNOTATION_STRING = 6,
     ANNOTATION_NAME = 10,
     ANNOTATION_ARRAY = 12,
+    ANNOTATION_STRING_IID = 17,
 };
 
 #endif

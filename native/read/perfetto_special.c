@@ -1,4 +1,4 @@
-/* Packets with annotations, events, instants, counters and losses. */
+/* Packets of events, instants, counters and losses. */
 #include <stdlib.h>
 
 #include "read/attributes.h"
@@ -10,20 +10,6 @@
 
 /* ---- annotations ---- */
 
-static void add_flag(struct otrace_message *message, uint32_t name) {
-    size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
-    otrace_message_varint(message, ANNOTATION_NAME_IID, name);
-    otrace_message_varint(message, ANNOTATION_BOOL, 1);
-    otrace_message_end(message, annotation);
-}
-
-static void add_text(struct otrace_message *message, uint32_t name, const char *text, size_t size) {
-    size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
-    otrace_message_varint(message, ANNOTATION_NAME_IID, name);
-    otrace_message_text(message, ANNOTATION_STRING, text, size);
-    otrace_message_end(message, annotation);
-}
-
 static void add_number(struct otrace_message *message, uint32_t name, uint64_t number) {
     size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
     otrace_message_varint(message, ANNOTATION_NAME_IID, name);
@@ -31,38 +17,18 @@ static void add_number(struct otrace_message *message, uint32_t name, uint64_t n
     otrace_message_end(message, annotation);
 }
 
-static struct otrace_text name_of(const struct otrace_perfetto *perfetto, uint32_t id) {
-    struct otrace_name_info info;
-    otrace_segment_get_name(perfetto->segment, id, &info);
-    return info.kind != 0 ? info.display : (struct otrace_text){"<unknown>", 9};
-}
-
-static void add_begin_flags(struct otrace_perfetto *perfetto, uint32_t flags) {
-    if (flags & OTRACE_CALL_RESUMED) {
-        add_flag(&perfetto->message, PERFETTO_RESUMED);
-    }
-    if (flags & OTRACE_CALL_THROWN) {
-        add_flag(&perfetto->message, PERFETTO_THROWN);
-    }
-    if (flags & OTRACE_CALL_CUT) {
-        add_flag(&perfetto->message, PERFETTO_CUT);
+static void add_begin_flags(struct otrace_message *message, uint32_t flags) {
+    char *to = otrace_message_reserve(message, PERFETTO_FLAGS_MAX);
+    if (to != NULL) {
+        message->size = (size_t)(perfetto_write_begin_flags(to, flags) - message->bytes);
     }
 }
 
-static void add_end_flags(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
-    struct otrace_message *message = &perfetto->message;
-    if (edge->flags & OTRACE_CALL_YIELDED) {
-        add_text(message, PERFETTO_ENDED, "yield", 5);
-    }
-    if (edge->flags & OTRACE_CALL_UNWOUND) {
-        add_text(message, PERFETTO_ENDED, "unwind", 6);
-    }
-    if (edge->exception != 0) {
-        struct otrace_text name = name_of(perfetto, edge->exception);
-        add_text(message, PERFETTO_EXCEPTION, name.text, name.size);
-    }
-    if (edge->flags & OTRACE_CALL_INFERRED) {
-        add_flag(message, PERFETTO_INFERRED);
+static void add_end_flags(struct otrace_message *message, uint32_t flags, uint64_t exception_iid) {
+    char *to = otrace_message_reserve(message, PERFETTO_FLAGS_MAX);
+    if (to != NULL) {
+        message->size =
+            (size_t)(perfetto_write_end_flags(to, flags, exception_iid) - message->bytes);
     }
 }
 
@@ -120,7 +86,7 @@ static void add_attributes(struct otrace_perfetto *perfetto,
     uint32_t key;
     while (otrace_attributes_next(&values, &key, &value)) {
         size_t annotation = otrace_message_begin(message, EVENT_ANNOTATIONS);
-        struct otrace_text name = name_of(perfetto, key);
+        struct otrace_text name = perfetto_name_of(perfetto, key);
         otrace_message_text(message, ANNOTATION_NAME, name.text, name.size);
         add_value(message, &value, 0);
         otrace_message_end(message, annotation);
@@ -129,13 +95,21 @@ static void add_attributes(struct otrace_perfetto *perfetto,
 
 /* ---- packets ---- */
 
+static uint64_t exception_of(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    return edge->exception != 0 ? perfetto_text(perfetto, edge->exception) : 0;
+}
+
 /* On the sequence's clock, which only goes forward. */
-static size_t begin_event(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type) {
+static size_t begin_event(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
+                          uint64_t track) {
     perfetto_begin_packet(perfetto);
     otrace_message_varint(&perfetto->message, PACKET_TIMESTAMP, (uint64_t)(ns - perfetto->last_ns));
     perfetto->last_ns = ns;
     size_t event = otrace_message_begin(&perfetto->message, PACKET_TRACK_EVENT);
     otrace_message_varint(&perfetto->message, EVENT_TYPE, type);
+    if (track != perfetto->thread_uuid) {
+        otrace_message_varint(&perfetto->message, EVENT_TRACK, track);
+    }
     return event;
 }
 
@@ -157,89 +131,64 @@ static void end_event(struct otrace_perfetto *perfetto, size_t event) {
     perfetto_end_packet(perfetto);
 }
 
-static void add_name(struct otrace_perfetto *perfetto, uint32_t id, uint32_t category) {
-    struct otrace_message *message = &perfetto->message;
+static void add_name(struct otrace_message *message, const struct perfetto_name *name,
+                     uint32_t category) {
     otrace_message_varint(message, EVENT_CATEGORY_IIDS, category);
-    otrace_message_varint(message, EVENT_NAME_IID, id + UINT64_C(1));
-    if (id <= perfetto->segment->names_count && perfetto->interned[id] == 2) {
-        otrace_message_varint(message, EVENT_SOURCE_IID, id + UINT64_C(1));
+    otrace_message_varint(message, EVENT_NAME_IID, name->iid);
+    if (name->has_source) {
+        otrace_message_varint(message, EVENT_SOURCE_IID, name->iid);
     }
 }
 
-static uint64_t mix(uint64_t value) {
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
-static uint64_t track_uuid(uint64_t parent, uint64_t first, uint64_t second) {
-    uint64_t uuid = mix(mix(mix(parent) + first) + second);
-    return uuid == 0 ? 1 : uuid;
-}
-
-static void describe_track(struct otrace_perfetto *perfetto, uint64_t uuid, uint64_t parent,
-                           const char *name, size_t size, bool counter) {
-    struct otrace_message *message = &perfetto->message;
-    perfetto_begin_packet(perfetto);
-    size_t descriptor = otrace_message_begin(message, PACKET_TRACK_DESCRIPTOR);
-    otrace_message_varint(message, TRACK_UUID, uuid);
-    otrace_message_varint(message, TRACK_PARENT, parent);
-    otrace_message_text(message, TRACK_NAME, name, size);
-    if (counter) {
-        otrace_message_end(message, otrace_message_begin(message, TRACK_COUNTER));
-    }
-    otrace_message_end(message, descriptor);
-    perfetto_end_packet(perfetto);
-}
-
+/* A nested event. */
 static void write_begin(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
-    uint32_t category = edge->flags & OTRACE_CALL_EVENT ? PERFETTO_EVENT
-                        : edge->flags & OTRACE_CALL_C   ? PERFETTO_C
-                                                        : PERFETTO_PYTHON;
-    perfetto_intern(perfetto, edge->id);
-    size_t event = begin_event(perfetto, edge->start_ns, TYPE_BEGIN);
-    add_name(perfetto, edge->id, category);
-    add_begin_flags(perfetto, edge->flags);
+    const struct perfetto_name *name = perfetto_see_name(perfetto, edge->id);
+    uint64_t track = perfetto_track_at(perfetto, edge->depth);
+    size_t event = begin_event(perfetto, edge->start_ns, TYPE_BEGIN, track);
+    add_name(&perfetto->message, name, PERFETTO_EVENT);
+    add_begin_flags(&perfetto->message, edge->flags);
     add_attributes(perfetto, &edge->begin_attributes);
     end_event(perfetto, event);
 }
 
 static void write_end(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
-    size_t event = begin_event(perfetto, edge->end_ns, TYPE_END);
-    add_end_flags(perfetto, edge);
+    uint64_t exception_iid = exception_of(perfetto, edge);
+    uint64_t track = perfetto_track_at(perfetto, edge->depth);
+    size_t event = begin_event(perfetto, edge->end_ns, TYPE_END, track);
+    add_end_flags(&perfetto->message, edge->flags, exception_iid);
     add_attributes(perfetto, &edge->end_attributes);
     end_event(perfetto, event);
 }
 
 /* An event that does not nest: a track of its own, beside its thread's calls. */
 static void write_detached(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
-    uint64_t uuid = track_uuid(perfetto->process_uuid, 1, edge->instance);
-    struct otrace_text name = name_of(perfetto, edge->id);
-    perfetto_intern(perfetto, edge->id);
-    describe_track(perfetto, uuid, perfetto->thread_uuid, name.text, name.size, false);
+    uint64_t uuid = perfetto_track_uuid(perfetto->process_uuid, 1, edge->instance);
+    struct otrace_text text = perfetto_name_of(perfetto, edge->id);
+    const struct perfetto_name *name = perfetto_see_name(perfetto, edge->id);
+    uint64_t exception_iid = exception_of(perfetto, edge);
+    perfetto_describe_track(perfetto, uuid, perfetto->thread_uuid, text.text, text.size, 0, false);
     size_t event = begin_event_at(perfetto, edge->start_ns, TYPE_BEGIN, uuid);
-    add_name(perfetto, edge->id, PERFETTO_EVENT);
-    add_begin_flags(perfetto, edge->flags);
+    add_name(&perfetto->message, name, PERFETTO_EVENT);
+    add_begin_flags(&perfetto->message, edge->flags);
     add_attributes(perfetto, &edge->begin_attributes);
     end_event(perfetto, event);
     if (edge->flags & OTRACE_CALL_OPEN) {
         return;
     }
     event = begin_event_at(perfetto, edge->end_ns, TYPE_END, uuid);
-    add_end_flags(perfetto, edge);
+    add_end_flags(&perfetto->message, edge->flags, exception_iid);
     add_attributes(perfetto, &edge->end_attributes);
     end_event(perfetto, event);
 }
 
 static void write_instant(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
-    perfetto_intern(perfetto, edge->id);
-    size_t event = begin_event(perfetto, edge->start_ns, TYPE_INSTANT);
-    if (edge->scope == OTRACE_SCOPE_PROCESS) {
-        otrace_message_varint(&perfetto->message, EVENT_TRACK, perfetto->process_uuid);
-    } else if (edge->scope == OTRACE_SCOPE_GLOBAL) {
-        otrace_message_varint(&perfetto->message, EVENT_TRACK, 0);
-    }
-    add_name(perfetto, edge->id, PERFETTO_INSTANT);
+    const struct perfetto_name *name = perfetto_see_name(perfetto, edge->id);
+    uint64_t track = edge->scope == OTRACE_SCOPE_PROCESS ? perfetto->process_uuid
+                     : edge->scope == OTRACE_SCOPE_GLOBAL
+                         ? 0
+                         : perfetto_track_at(perfetto, edge->depth);
+    size_t event = begin_event(perfetto, edge->start_ns, TYPE_INSTANT, track);
+    add_name(&perfetto->message, name, PERFETTO_INSTANT);
     add_attributes(perfetto, &edge->begin_attributes);
     end_event(perfetto, event);
 }
@@ -280,7 +229,8 @@ static bool is_new_counter(struct otrace_perfetto *perfetto, uint64_t uuid) {
 
 static void describe_counter(struct otrace_perfetto *perfetto, uint64_t uuid, uint32_t id,
                              uint32_t key) {
-    struct otrace_text name = name_of(perfetto, id), part = name_of(perfetto, key);
+    struct otrace_text name = perfetto_name_of(perfetto, id),
+                       part = perfetto_name_of(perfetto, key);
     char *full = malloc(name.size + part.size + 1);
     if (full == NULL) {
         perfetto->output.failed = true;
@@ -289,7 +239,8 @@ static void describe_counter(struct otrace_perfetto *perfetto, uint64_t uuid, ui
     char *to = otrace_write_bytes(full, name.text, name.size);
     *to++ = '.';
     to = otrace_write_bytes(to, part.text, part.size);
-    describe_track(perfetto, uuid, perfetto->process_uuid, full, (size_t)(to - full), true);
+    perfetto_describe_track(perfetto, uuid, perfetto->process_uuid, full, (size_t)(to - full), 0,
+                            true);
     free(full);
 }
 
@@ -303,12 +254,12 @@ static void write_counter(struct otrace_perfetto *perfetto, const struct otrace_
         if (!whole && value.type != OTRACE_VALUE_FLOAT) {
             continue; /* no number */
         }
-        uint64_t uuid = track_uuid(perfetto->process_uuid, 2, (uint64_t)edge->id << 32 | key);
+        uint64_t uuid =
+            perfetto_track_uuid(perfetto->process_uuid, 2, (uint64_t)edge->id << 32 | key);
         if (is_new_counter(perfetto, uuid)) {
             describe_counter(perfetto, uuid, edge->id, key);
         }
-        size_t event = begin_event(perfetto, edge->start_ns, TYPE_COUNTER);
-        otrace_message_varint(&perfetto->message, EVENT_TRACK, uuid);
+        size_t event = begin_event(perfetto, edge->start_ns, TYPE_COUNTER, uuid);
         if (whole) {
             int64_t number = value.type == OTRACE_VALUE_INT ? otrace_value_int(&value)
                                                             : value.type == OTRACE_VALUE_TRUE;
@@ -350,10 +301,10 @@ void perfetto_write_loss(struct otrace_perfetto *perfetto, const struct otrace_t
         return;
     }
     static const char name[] = "lost";
-    uint64_t uuid = track_uuid(perfetto->thread_uuid, 3, 0);
+    uint64_t uuid = perfetto_track_uuid(perfetto->thread_uuid, 3, 0);
     int64_t first = otrace_clock_convert(clock, thread->lost_first_tick);
     int64_t last = otrace_clock_convert(clock, thread->lost_last_tick);
-    describe_track(perfetto, uuid, perfetto->thread_uuid, name, sizeof name - 1, false);
+    perfetto_describe_track(perfetto, uuid, perfetto->thread_uuid, name, sizeof name - 1, 0, false);
     size_t event = begin_event_at(perfetto, first, TYPE_BEGIN, uuid);
     otrace_message_varint(&perfetto->message, EVENT_CATEGORY_IIDS, PERFETTO_LOST);
     otrace_message_text(&perfetto->message, EVENT_NAME, name, sizeof name - 1);

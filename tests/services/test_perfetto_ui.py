@@ -156,23 +156,24 @@ def test_awkward_text_keeps_the_file_readable(
     assert told[1] == {"name": AWKWARD[1]}
 
 
-# The UI keeps 512 open slices a track; the end of a deeper one closes another.
-TOO_DEEP = pytest.mark.xfail(reason="a .pftrace has all depths on one track", strict=True)
-
-
-@pytest.mark.parametrize("file", ["t.json", pytest.param("t.pftrace", marks=TOO_DEEP)])
+@pytest.mark.parametrize("depth", [900, 5000])
+@pytest.mark.parametrize("file", FILES)
 def test_what_follows_a_deep_recursion_is_in_its_place(
-    perfetto: PerfettoUI, tmp_path: Path, file: str
+    perfetto: PerfettoUI, tmp_path: Path, file: str, depth: int
 ) -> None:
+    """The UI keeps 512 open slices a track; the end of a deeper one would close another."""
     (tmp_path / "app.py").write_text(
+        "import sys\n"
+        "sys.setrecursionlimit(10_000)\n"
         "def down(n):\n    return n and down(n - 1)\n"
         "def after():\n    pass\n"
-        "def main():\n    down(900)\n    after()\n"
+        f"def main():\n    down({depth})\n    after()\n"
         "main()\n",
         encoding="utf-8",
     )
     otrace_run(tmp_path, "-o", file, "app.py")
     with perfetto.open(tmp_path / file) as trace:
+        assert trace.stats() == {}
         counts = trace.query(
             "select count(*) as n, sum(dur < 0) as open from slice where name = '__main__.down'"
         )
@@ -180,8 +181,18 @@ def test_what_follows_a_deep_recursion_is_in_its_place(
             "select p.name from slice s join slice p on s.parent_id = p.id"
             " where s.name = '__main__.after'"
         )
+        tracks = trace.query(
+            "select t.name, min(s.dur) > 0 as ended, max(s.depth) < 512 as fits"
+            " from slice s join track t on s.track_id = t.id"
+            " where t.name glob '*deeper*' group by t.id order by t.id"
+        )
     assert parents == [{"name": "__main__.main"}]
-    assert counts == [{"n": 901, "open": 0}]
+    assert counts == [{"n": depth + 1, "open": 0}]
+    if file == "t.pftrace":
+        assert tracks == [
+            {"name": f"MainThread (deeper, {number + 1})", "ended": 1, "fits": 1}
+            for number in range((depth + 3) // 512)
+        ]
 
 
 @pytest.mark.parametrize("file", FILES)

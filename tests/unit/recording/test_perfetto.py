@@ -42,6 +42,7 @@ class Reader:
         trace = pb.Trace.FromString(data)
         self.tracks, self.events, self.clocks = {}, [], {}
         interned = {"names": {}, "categories": {}, "sources": {}, "annotations": {}}
+        interned["texts"] = {}
         now = default_clock = default_track = None
         for packet in trace.packet:
             assert packet.trusted_packet_sequence_id == SEQUENCE
@@ -59,6 +60,7 @@ class Reader:
             interned["categories"].update((e.iid, e.name) for e in data.event_categories)
             interned["sources"].update((e.iid, e) for e in data.source_locations)
             interned["annotations"].update((e.iid, e.name) for e in data.debug_annotation_names)
+            interned["texts"].update((e.iid, e.str) for e in data.debug_annotation_string_values)
             if packet.HasField("track_descriptor"):
                 self.tracks[packet.track_descriptor.uuid] = packet.track_descriptor
             if packet.HasField("track_event"):
@@ -85,7 +87,9 @@ class Reader:
             shown["source"] = (source.file_name, source.line_number)
         if event.debug_annotations:
             shown["args"] = {
-                interned["annotations"][a.name_iid] if a.name_iid else a.name: self._value(a)
+                interned["annotations"][a.name_iid] if a.name_iid else a.name: self._value(
+                    a, interned["texts"]
+                )
                 for a in event.debug_annotations
             }
         for field in ("counter_value", "double_counter_value"):
@@ -93,10 +97,12 @@ class Reader:
                 shown["value"] = getattr(event, field)
         self.events.append(shown)
 
-    def _value(self, annotation):
+    def _value(self, annotation, texts):
         if annotation.array_values:
-            return [self._value(item) for item in annotation.array_values]
+            return [self._value(item, texts) for item in annotation.array_values]
         field = annotation.WhichOneof("value")
+        if field == "string_value_iid":
+            return texts[annotation.string_value_iid].decode()
         return None if field is None else getattr(annotation, field)
 
     def at(self, kind):
@@ -175,7 +181,37 @@ def test_bytes_a_call(tmp_path, segment):
     fib(15)
     calls = len(Reader(encode(tmp_path, segment)).at(Event.TYPE_SLICE_BEGIN))
     assert calls == 1973
-    assert len(encode(tmp_path, segment)) / calls < 30
+    assert len(encode(tmp_path, segment)) / calls < 29
+
+
+def test_bytes_a_resumption(tmp_path, segment):
+    main = segment.thread()
+    for at in range(0, 500_000, 500):
+        main.begin(1, at + 200, synth.RESUME)
+        main.end(1, at + 400, synth.YIELD)
+    assert len(encode(tmp_path, segment)) / 1000 < 43
+
+
+def test_names_seen_often_get_short_numbers(tmp_path, segment):
+    for number in range(7, 300):
+        segment.name(number, f"f{number}", "m", "/app/m.py", number)
+    main = segment.thread()
+    wanted = [number for number in range(7, 300) for _ in range(1 if number < 150 else 70)]
+    for at, number in enumerate(wanted):
+        main.call(number, 100 * at, 100 * at + 50)
+    data = encode(tmp_path, segment)
+    begins = Reader(data).at(Event.TYPE_SLICE_BEGIN)
+    assert [event["name"] for event in begins] == [f"m.f{number}" for number in wanted]
+    assert [event["source"] for event in begins] == [("/app/m.py", number) for number in wanted]
+    numbers = [
+        packet.track_event.name_iid
+        for packet in pb.Trace.FromString(data).packet
+        if packet.track_event.name_iid
+    ]
+    assert len(set(numbers[:143])) == 143
+    assert min(numbers[:143]) > 127  # never seen again
+    assert max(numbers[143 + 65 : 143 + 70]) == 1
+    assert {number for number in numbers if number < 128} == set(range(1, 128))
 
 
 def test_generators_and_cut_calls(tmp_path, segment):
@@ -198,6 +234,39 @@ def test_generators_and_cut_calls(tmp_path, segment):
         {"exception": "ValueError"},
     ]
     assert [event["time"] for event in read.events] == [10, 20, 30, 40, 50, 51]
+
+
+def test_deep_calls_are_on_tracks_of_their_own(tmp_path, segment):
+    depth = 1200
+    segment.chunk_size, segment.room = 1 << 16, (1 << 16) - synth.CHUNK_HEADER
+    main = segment.thread("worker")
+    for level in range(depth):
+        main.begin(1, 10 * level)
+    main.record(synth.INSTANT, 20_000, 4)
+    for level in reversed(range(depth)):
+        main.end(1, 40_000 - 10 * level, exc=3 if level == 600 else None)
+    main.call(2, 50_000, 50_010, synth.C_BEGIN)
+    read = Reader(encode(tmp_path, segment))
+    open_slices, deepest, seen = {}, {}, []
+    for event in read.events:
+        stack = open_slices.setdefault(event["track"], [])
+        if event["type"] == Event.TYPE_SLICE_BEGIN:
+            stack.append(event)
+            deepest[event["track"]] = max(deepest.get(event["track"], 0), len(stack))
+        elif event["type"] == Event.TYPE_SLICE_END:
+            seen.append((stack.pop()["time"], event["time"]))
+    assert sorted(seen)[:depth] == [(10 * n, 40_000 - 10 * n) for n in range(depth)]
+    names = {uuid: read.tracks[uuid].name for uuid in deepest if uuid != THREAD}
+    assert list(names.values()) == ["worker (deeper, 1)", "worker (deeper, 2)"]
+    assert list(deepest.values()) == [512, 512, 176]
+    for rank, uuid in enumerate(names, 1):
+        assert (read.tracks[uuid].parent_uuid, read.tracks[uuid].sibling_order_rank) == (
+            THREAD,
+            rank,
+        )
+    (instant,) = read.at(Event.TYPE_INSTANT)
+    assert names[instant["track"]] == "worker (deeper, 2)"
+    assert [event["track"] for event in read.events[-2:]] == [THREAD, THREAD]
 
 
 def test_events_instants_counters(tmp_path, segment):
