@@ -7,6 +7,7 @@
 #include "api_record.h"
 #include "python/events.h"
 #include "python/hook.h"
+#include "python/setprofile.h"
 #include "python/texts.h"
 #include "record/filter.h"
 #include "record/recorder.h"
@@ -61,6 +62,7 @@ static int start(const struct otrace_record_options *options) {
         return -ENOTSUP;
     }
     otrace_recorder.segment.header->flags |= (uint32_t)hook_kind << OTRACE_SEGMENT_HOOK_SHIFT;
+    otrace_setprofile_wrap();
     return 0;
 }
 
@@ -87,6 +89,7 @@ int otrace_record_stop(void) {
     PyGILState_STATE gil = PyGILState_Ensure();
     if (hook_kind != 0) {
         otrace_hook_remove();
+        otrace_setprofile_unwrap();
         hook_kind = 0;
     }
     if (otrace_recorder_is_ours() && otrace_recorder.segment.header != NULL) {

@@ -303,9 +303,34 @@ CASES = [
     Case("pdb", RAISES, words=("-m", "pdb", "app.py"), stdin=b"b 3\nc\np n\nw\nq\n"),
     Case(
         "sys.setprofile",
-        "import sys\nseen = []\ndef g():\n    len('x')\n"
-        "sys.setprofile(lambda f, e, a: seen.append((e, f.f_code.co_name)))\ng()\n"
-        "sys.setprofile(None)\nprint([s for s in seen if s[1] == 'g'])\n",
+        "import functools, sys, threading\ndef g():\n    len('x')\n"
+        "def seen_after(start):\n    seen = []\n"
+        "    def note(frame, event, arg):\n"
+        "        seen.append((event, frame.f_code.co_name, getattr(arg, '__name__', arg)))\n"
+        "    start(note)\n    g()\n    sys.setprofile(None)\n    print(seen, sys.getprofile())\n"
+        "def second(note):\n    sys.setprofile(lambda *a: None)\n    sys.setprofile(note)\n"
+        "    assert sys.getprofile() is note\n"
+        "def beside_a_tracer(note):\n    sys.settrace(lambda *a: None)\n"
+        "    sys.setprofile(note)\n    sys.settrace(None)\n"
+        "def after_an_error(note):\n    try:\n        sys.setprofile()\n"
+        "    except TypeError as e:\n        print(e)\n    sys.setprofile(note)\n"
+        "forms = [sys.setprofile, functools.partial(sys.setprofile), second, beside_a_tracer,\n"
+        "    after_an_error, getattr(threading, 'setprofile_all_threads', second)]\n"
+        "for form in forms:\n    seen_after(form)\n"
+        "thread = threading.Thread(target=seen_after, args=(sys.setprofile,))\n"
+        "thread.start()\nthread.join()\n",
+    ),
+    Case(
+        "a profile function that fails",
+        "import sys\ndef fail(frame, event, arg):\n    raise ValueError(event)\n"
+        "def f():\n    sys.setprofile(fail)\n    len('x')\n"
+        "try:\n    f()\nexcept ValueError as e:\n    print(e, sys.getprofile())\n",
+    ),
+    Case(
+        "profile",
+        "def f():\n    return sum(map(abs, range(10)))\nf()\n",
+        words=("-m", "profile", "app.py"),
+        clean=without(r"[0-9]+\.[0-9]+|0x[0-9a-f]+"),
     ),
     Case(
         "sys.settrace",
