@@ -52,10 +52,25 @@ static bool put_text(struct otrace_payload *payload, uint32_t type, PyObject *st
     return done;
 }
 
+bool otrace_interrupted(void) {
+    if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_Exception)) {
+        return true;
+    }
+    PyErr_Clear();
+    return false;
+}
+
 static bool put_repr(struct otrace_payload *payload, PyObject *value) {
+    if (PyErr_CheckSignals() != 0) { /* repr would, and its exception would look like its own */
+        payload->interrupted = true;
+        return false;
+    }
     PyObject *text = PyObject_Repr(value);
     if (text == NULL) {
-        PyErr_Clear();
+        payload->interrupted = otrace_interrupted();
+        if (payload->interrupted) {
+            return false;
+        }
         text = PyUnicode_FromFormat("<%s object whose repr() failed>", Py_TYPE(value)->tp_name);
     }
     bool done = put_text(payload, OTRACE_VALUE_REPR, text);
@@ -98,11 +113,13 @@ static bool put_sequence(struct otrace_payload *payload, PyObject *value, int de
             break;
         }
     }
-    PyErr_Clear();
+    if (items == NULL) {
+        PyErr_Clear();
+    }
     Py_XDECREF(items);
     size_t size = (payload->used - header - 1) * sizeof(otrace_word);
     payload->words[header] = type | (otrace_word)size << 8;
-    return true;
+    return !payload->interrupted;
 }
 
 static bool put_value(struct otrace_payload *payload, PyObject *value, int depth) {
@@ -130,9 +147,12 @@ static bool put_value(struct otrace_payload *payload, PyObject *value, int depth
 
 void otrace_payload_add(struct otrace_payload *payload, PyObject *key, PyObject *value) {
     size_t start = payload->used;
+    if (payload->interrupted) {
+        return;
+    }
     PyObject *text = PyUnicode_CheckExact(key) ? Py_NewRef(key) : PyObject_Str(key);
     if (text == NULL || !PyUnicode_CheckExact(text)) {
-        PyErr_Clear();
+        payload->interrupted = otrace_interrupted();
         Py_XDECREF(text);
         return;
     }
@@ -148,7 +168,7 @@ void otrace_payload_add(struct otrace_payload *payload, PyObject *key, PyObject 
 }
 
 void otrace_payload_add_all(struct otrace_payload *payload, PyObject *mapping) {
-    if (mapping == NULL || mapping == Py_None) {
+    if (mapping == NULL || mapping == Py_None || payload->interrupted) {
         return;
     }
     PyObject *items = PyDict_CheckExact(mapping) ? PyDict_Items(mapping) : PyMapping_Items(mapping);
@@ -158,6 +178,8 @@ void otrace_payload_add_all(struct otrace_payload *payload, PyObject *mapping) {
             otrace_payload_add(payload, PyTuple_GET_ITEM(pair, 0), PyTuple_GET_ITEM(pair, 1));
         }
     }
-    PyErr_Clear();
+    if (items == NULL) {
+        payload->interrupted = otrace_interrupted();
+    }
     Py_XDECREF(items);
 }

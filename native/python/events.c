@@ -75,6 +75,8 @@ typedef struct {
 
 static PyTypeObject event_type;
 
+/* New dict, or NULL: with an exception set when the program was interrupted, else nothing to tell.
+ */
 static PyObject *merge(PyObject *mapping, PyObject *const *values, PyObject *keywords) {
     Py_ssize_t count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
     if (count == 0 && (mapping == NULL || mapping == Py_None)) {
@@ -83,7 +85,11 @@ static PyObject *merge(PyObject *mapping, PyObject *const *values, PyObject *key
     PyObject *merged = PyDict_New();
     if (merged != NULL && mapping != NULL && mapping != Py_None &&
         PyDict_Update(merged, mapping) != 0) {
-        PyErr_Clear(); /* no mapping: what can be told is its repr */
+        if (otrace_interrupted()) {
+            Py_DECREF(merged);
+            return NULL;
+        }
+        /* No mapping: what can be told is its repr. */
         PyDict_SetItemString(merged, "attributes", mapping);
     }
     for (Py_ssize_t i = 0; merged != NULL && i < count; i++) {
@@ -105,6 +111,9 @@ static PyObject *log_event(PyObject *Py_UNUSED(module), PyObject *const *args, P
         event->mapping = merge(parsed.mapping, parsed.values, keywords);
         event->later = NULL;
         event->instance = 0;
+        if (event->mapping == NULL && PyErr_Occurred()) {
+            Py_CLEAR(event);
+        }
     }
     return (PyObject *)event;
 }
@@ -119,6 +128,10 @@ static PyObject *event_enter(PyObject *self, PyObject *Py_UNUSED(none)) {
         otrace_payload_word(&payload, event->instance);
         put_name(&payload, event->name);
         otrace_payload_add_all(&payload, event->mapping);
+        if (payload.interrupted) { /* the body will not run */
+            event->instance = 0;
+            return NULL;
+        }
         write_payload(OTRACE_X_EVENT_BEGIN, 0, &payload);
     }
     return Py_NewRef(self);
@@ -126,6 +139,7 @@ static PyObject *event_enter(PyObject *self, PyObject *Py_UNUSED(none)) {
 
 static PyObject *event_exit(PyObject *self, PyObject *const *args, Py_ssize_t count) {
     Event *event = (Event *)self;
+    bool interrupted = false;
     if (event->instance != 0) {
         struct otrace_payload payload;
         otrace_payload_begin(&payload);
@@ -136,9 +150,10 @@ static PyObject *event_exit(PyObject *self, PyObject *const *args, Py_ssize_t co
         otrace_payload_add_all(&payload, event->later);
         event->instance = 0;
         write_payload(OTRACE_X_EVENT_END, 0, &payload);
+        interrupted = payload.interrupted;
     }
     Py_CLEAR(event->later);
-    Py_RETURN_FALSE; /* the exception passes on */
+    return interrupted ? NULL : Py_NewRef(Py_False); /* the body's exception passes on */
 }
 
 static PyObject *event_set(PyObject *self, PyObject *const *args, Py_ssize_t count,
@@ -157,7 +172,9 @@ static PyObject *event_set(PyObject *self, PyObject *const *args, Py_ssize_t cou
         } else if (merged != NULL) {
             event->later = merged;
         }
-        PyErr_Clear();
+        if (otrace_interrupted()) {
+            return NULL;
+        }
     }
     Py_RETURN_NONE;
 }
@@ -258,7 +275,7 @@ static PyObject *log_instant(PyObject *Py_UNUSED(module), PyObject *const *args,
         }
     }
     write_payload(OTRACE_X_INSTANT, scope, &payload);
-    Py_RETURN_NONE;
+    return payload.interrupted ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *log_counter(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count,
@@ -273,6 +290,9 @@ static PyObject *log_counter(PyObject *Py_UNUSED(module), PyObject *const *args,
         put_name(&payload, parsed.name);
         add_arguments(&payload, &parsed);
         write_payload(OTRACE_X_COUNTER, 0, &payload);
+        if (payload.interrupted) {
+            return NULL;
+        }
     }
     Py_RETURN_NONE;
 }
