@@ -145,6 +145,8 @@ struct otrace_columns {
     int64_t *parent;      /* index of the call around it, -1: none */
     uint32_t *flags;      /* enum otrace_call_flag */
     uint32_t *exception;  /* name id of its type, 0: none or not known */
+    uint32_t *activation; /* of a coroutine or asynchronous generator: which one; 0: none */
+    uint32_t *task;       /* that the thread ran, 0: none */
 };
 
 enum otrace_mark_kind {
@@ -162,6 +164,7 @@ struct otrace_mark {
     uint32_t name;     /* name id */
     uint32_t instance; /* events: unique in the process */
     uint32_t scope;    /* instants: enum otrace_scope */
+    uint32_t task;     /* that the thread ran, 0: none */
     uint32_t words;    /* attributes: this many 32-bit words of the payload */
     uint64_t offset;   /* attributes: first word in the payload */
     int64_t parent;    /* index of the call around an instant or counter, -1: none */
@@ -184,6 +187,74 @@ int otrace_batches_new(struct otrace_segment *segment, uint32_t track_index,
 int otrace_batches_next(struct otrace_batches *batches, const struct otrace_columns *columns,
                         struct otrace_batch *batch);
 void otrace_batches_free(struct otrace_batches *batches);
+
+/* ---- tasks ---------------------------------------------------------------------------------- */
+
+enum otrace_task_kind { OTRACE_TASK_KIND_ASYNCIO = 1, OTRACE_TASK_KIND_TRIO = 2 };
+
+enum otrace_task_state {
+    OTRACE_TASK_STATE_UNKNOWN = 0, /* its own coroutine was not recorded */
+    OTRACE_TASK_STATE_PENDING = 1,
+    OTRACE_TASK_STATE_FINISHED = 2,
+    OTRACE_TASK_STATE_CANCELLED = 3,
+    OTRACE_TASK_STATE_FAILED = 4,
+};
+
+/* Times are ns after the clock's base, -1: not known, or not yet. */
+struct otrace_task_info {
+    uint32_t id;     /* unique in the process, from 1 */
+    uint32_t parent; /* the task that created it, 0: none or not known */
+    uint32_t kind, state;
+    uint32_t function;  /* name id of its own coroutine, 0: not recorded */
+    uint32_t exception; /* name id of the type that ended it */
+    uint32_t thread_id; /* that ran its first step, 0: none did */
+    uint32_t created_thread_id;
+    int64_t created_ns, started_ns, ended_ns, last_ns; /* last: the end of its last step */
+    int64_t running_ns;
+    uint64_t steps;
+    struct otrace_text name; /* lives as long as the tasks; size 0: not known */
+};
+
+/* One call of a coroutine function or asynchronous generator, from its first start to its end. */
+struct otrace_task_call_columns {
+    uint64_t capacity;
+    int64_t *start_ns;
+    int64_t *duration_ns; /* -1: it did not end */
+    int64_t *running_ns;
+    uint64_t *awaits; /* times that it gave the thread back, or a value */
+    uint32_t *activation;
+    uint32_t *parent; /* the activation that it was started in, 0: none */
+    uint32_t *task;
+    uint32_t *function;
+    uint32_t *flags; /* enum otrace_call_flag */
+    uint32_t *exception;
+};
+
+/* The times that a task ran without giving its thread back. */
+struct otrace_task_step_columns {
+    uint64_t capacity;
+    int64_t *start_ns;
+    int64_t *duration_ns;
+    uint32_t *task;
+    uint32_t *thread;
+};
+
+struct otrace_tasks;
+
+/* One pass over all tracks. Memory grows with the number of calls of coroutines and of steps. */
+int otrace_tasks_new(struct otrace_segment *segment, const struct otrace_clock *clock,
+                     struct otrace_tasks **tasks);
+void otrace_tasks_free(struct otrace_tasks *tasks);
+void otrace_tasks_counts(const struct otrace_tasks *tasks, uint64_t *count, uint64_t *calls,
+                         uint64_t *steps);
+/* index from 0 to count - 1, in the order of their creation. */
+int otrace_tasks_get(const struct otrace_tasks *tasks, uint64_t index,
+                     struct otrace_task_info *info);
+/* Fill columns from the `first` item on, by task and start; return the rows filled. */
+uint64_t otrace_tasks_read_calls(const struct otrace_tasks *tasks, uint64_t first,
+                                 const struct otrace_task_call_columns *columns);
+uint64_t otrace_tasks_read_steps(const struct otrace_tasks *tasks, uint64_t first,
+                                 const struct otrace_task_step_columns *columns);
 
 /* ---- totals --------------------------------------------------------------------------------- */
 

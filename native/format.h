@@ -93,6 +93,8 @@ enum otrace_name_kind {
     OTRACE_NAME_C = 2,      /* a C callable */
     OTRACE_NAME_TEXT = 3,   /* event names, attribute keys, exception types: text 1 only */
 };
+#define OTRACE_NAME_KIND 0xffu
+#define OTRACE_NAME_ASYNC 0x100u /* or-ed to the kind: calls of this code have activations */
 
 struct otrace_meta {
     uint32_t size;
@@ -150,6 +152,11 @@ struct otrace_chunk {
  *   ID     argument is id >> 13
  *   EXC    argument is the name id of an exception's type (0: not known).
  *          Before END: left by an exception; before C_END: raised; before RESUME: thrown in.
+ *   ACT    argument is the low 24 bits of an activation: of a coroutine or asynchronous generator
+ *          from its first start to its end. Unique in the process, from 1.
+ *   TASK   argument is the low 24 bits of a task's id: the thread runs this task until the call
+ *          that the record begins ends. Before a BEGIN or RESUME that no coroutine awaits.
+ *   HIGH   argument is activation >> 24 | (task >> 24) << 8
  *
  * Subs 8..31 are records of several words: argument = total words (low 16 bits) | flags << 16.
  * Readers skip unknown ones. `tick` is two words, low then high. Payload is written before the
@@ -160,7 +167,8 @@ struct otrace_chunk {
  *                                        each chunk starts with one; also written after a pause.
  *                                        Two more words when a span is current: its id
  *   OPEN        id, start tick           flags: enum otrace_record_kind that opened it;
- *                                        OTRACE_OPEN_INHERITED: it began before the recording
+ *                                        OTRACE_OPEN_INHERITED: it began before the recording.
+ *                                        Of a coroutine: its activation and task follow
  *   PAUSE       tick                     the thread stopped recording until the next SYNC
  *   EVENT_BEGIN tick, instance, name, attributes...
  *   EVENT_END   tick, instance, exception type (0: none), attributes...
@@ -169,6 +177,9 @@ struct otrace_chunk {
  *   SPAN_BEGIN  tick, span id, trace id  a span of OpenTelemetry's starts, opened by the call that
  *                                        is innermost now; two words, and four (high half first)
  *   SPAN_CURRENT tick, span id           from here on it is current on this thread; 0: none is
+ *   TASK_INFO   tick, task, parent, root, name flags: enum otrace_task_flag. What is known of a
+ *                                        task: ids are 0 and the name is a NONE where it is not.
+ *                                        `root`: the activation of the task's own coroutine
  *
  * An EVENT_END with its instance id ends the EVENT_BEGIN of the same id in the same process,
  * wherever it is: in async code events need not nest within the thread's calls.
@@ -189,6 +200,9 @@ enum otrace_extended {
     OTRACE_X_TIME = 1,
     OTRACE_X_ID = 2,
     OTRACE_X_EXC = 3,
+    OTRACE_X_ACT = 4,
+    OTRACE_X_TASK = 5,
+    OTRACE_X_HIGH = 6,
     OTRACE_X_TICK = 8,
     OTRACE_X_SYNC = 9,
     OTRACE_X_OPEN = 10,
@@ -199,10 +213,19 @@ enum otrace_extended {
     OTRACE_X_COUNTER = 15,
     OTRACE_X_SPAN_BEGIN = 18,
     OTRACE_X_SPAN_CURRENT = 19,
-    /* Set aside: 16 flow begin, 17 flow end, 20 task, 21 arguments. */
+    OTRACE_X_TASK_INFO = 20,
+    /* Set aside: 16 flow begin, 17 flow end, 21 arguments. */
 };
 
 enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SCOPE_GLOBAL = 2 };
+
+enum otrace_task_flag {
+    OTRACE_TASK_CREATED = 1,   /* now, by what this thread runs */
+    OTRACE_TASK_STARTED = 2,   /* its first step comes next */
+    OTRACE_TASK_CANCELLED = 4, /* its end, which comes next, is a cancellation */
+    OTRACE_TASK_ASYNCIO = 16,  /* whose task it is */
+    OTRACE_TASK_TRIO = 32,
+};
 
 #define OTRACE_OPEN_INHERITED 0x10u /* with the opening kind in the low four bits */
 #define OTRACE_OPEN_EVENT                                                                          \

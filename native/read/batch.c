@@ -86,6 +86,8 @@ static void set_row(const struct otrace_columns *columns, uint32_t row,
     columns->parent[row] = edge->parent;
     columns->flags[row] = edge->flags;
     columns->exception[row] = edge->exception;
+    columns->activation[row] = edge->activation;
+    columns->task[row] = edge->task;
 }
 
 static int add_event_marks(struct otrace_batches *batches, const struct otrace_edge *edge,
@@ -96,6 +98,7 @@ static int add_event_marks(struct otrace_batches *batches, const struct otrace_e
         .time_ns = edge->start_ns,
         .name = edge->id,
         .instance = edge->instance,
+        .task = edge->task,
         .parent = edge->parent,
     };
     int status = add_mark(batches, mark, &edge->begin_attributes);
@@ -115,6 +118,7 @@ static int add_edge(struct otrace_batches *batches, const struct otrace_columns 
             .time_ns = edge->start_ns,
             .name = edge->id,
             .scope = edge->scope,
+            .task = edge->task,
             .parent = edge->parent,
         };
         return add_mark(batches, mark, &edge->begin_attributes);

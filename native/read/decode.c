@@ -216,7 +216,7 @@ static uint32_t search(struct otrace_decoder *decoder, uint32_t kind, uint32_t i
 }
 
 struct short_record {
-    uint32_t kind, id, exception;
+    uint32_t kind, id, exception, activation, task;
     bool has_exception;
     uint64_t tick;
     const otrace_word *behind;
@@ -251,6 +251,10 @@ static int begin_call(struct otrace_decoder *decoder, struct otrace_edge *edge,
     ns = otrace_decoder_advance(decoder, ns);
     struct otrace_frame *frame = otrace_decoder_push(core, record->id, flags, ns);
     frame->exception = record->exception;
+    frame->activation = record->activation;
+    if (record->task != 0) {
+        frame->task = record->task;
+    }
     if (core->begins) {
         otrace_edge_fill(edge, frame, OTRACE_EDGE_BEGIN, core->depth, ns);
     }
@@ -306,6 +310,16 @@ static int short_word(struct otrace_decoder *decoder, struct otrace_edge *edge) 
         case OTRACE_X_EXC:
             record.has_exception = true;
             record.exception = argument;
+            break;
+        case OTRACE_X_ACT:
+            record.activation |= argument;
+            break;
+        case OTRACE_X_TASK:
+            record.task |= argument;
+            break;
+        case OTRACE_X_HIGH:
+            record.activation |= argument << 24;
+            record.task |= argument >> 8 << 24;
             break;
         default: /* later formats may have more */
             break;

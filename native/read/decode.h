@@ -8,6 +8,8 @@
  *   OTRACE_EDGE_EVENT    an event that does not nest: whole, given when its end is known or (OPEN
  *                        in its flags) at the end of the track; it is never on the stack
  *   OTRACE_EDGE_INSTANT, OTRACE_EDGE_COUNTER
+ *   OTRACE_EDGE_TASK     what was recorded of a task (only with OTRACE_DECODE_TASKS): its record is
+ *                        in begin_attributes, from the task's id on
  *   OTRACE_EDGE_SPAN_BEGIN, OTRACE_EDGE_SPAN_CURRENT (only with OTRACE_DECODE_SPANS): a span of
  *                        OpenTelemetry's was opened, is current from here on; index is its id.
  *                        At a SYNC SPAN_CURRENT comes before the BEGINs of calls cut there
@@ -34,6 +36,7 @@ enum otrace_edge_kind {
     OTRACE_EDGE_EVENT,
     OTRACE_EDGE_INSTANT,
     OTRACE_EDGE_COUNTER,
+    OTRACE_EDGE_TASK,
     OTRACE_EDGE_SPAN_BEGIN,
     OTRACE_EDGE_SPAN_CURRENT,
 };
@@ -46,16 +49,18 @@ struct otrace_attributes {
 
 struct otrace_edge {
     uint32_t kind;
-    uint32_t flags;     /* enum otrace_call_flag; BEGIN has those known so far */
-    uint32_t id;        /* name id of the function, event, instant or counter */
-    uint32_t depth;     /* frames around it */
-    uint32_t exception; /* name id; of BEGIN: the one thrown in */
-    uint32_t instance;  /* events */
-    uint32_t scope;     /* instants: enum otrace_scope */
-    int64_t start_ns;   /* of an instant or counter: its time */
-    int64_t end_ns;     /* of BEGIN: start_ns; when open: the track's last time */
-    uint64_t index;     /* ordinal of the call's beginning; not for instants and counters */
-    int64_t parent;     /* index of the frame around it, -1: none */
+    uint32_t flags;      /* enum otrace_call_flag; BEGIN has those known so far */
+    uint32_t id;         /* name id of the function, event, instant or counter */
+    uint32_t depth;      /* frames around it */
+    uint32_t exception;  /* name id; of BEGIN: the one thrown in */
+    uint32_t instance;   /* events */
+    uint32_t scope;      /* instants: enum otrace_scope; tasks: enum otrace_task_flag */
+    uint32_t activation; /* of a coroutine or asynchronous generator, 0: none or not known */
+    uint32_t task;       /* that the thread runs, 0: none */
+    int64_t start_ns;    /* of an instant or counter: its time */
+    int64_t end_ns;      /* of BEGIN: start_ns; when open: the track's last time */
+    uint64_t index;      /* ordinal of the call's beginning; not for instants and counters */
+    int64_t parent;      /* index of the frame around it, -1: none */
     struct otrace_attributes begin_attributes; /* events (BEGIN and later), instants, counters */
     struct otrace_attributes end_attributes;   /* events, when they ended */
 };
@@ -63,6 +68,7 @@ struct otrace_edge {
 enum otrace_decode_option {
     OTRACE_DECODE_BEGINS = 1,
     OTRACE_DECODE_SPANS = 2,
+    OTRACE_DECODE_TASKS = 4,
 };
 
 struct otrace_decoder;
@@ -95,6 +101,7 @@ struct otrace_frame {
     uint32_t flags; /* enum otrace_call_flag */
     uint32_t exception;
     uint32_t instance; /* events */
+    uint32_t activation, task;
 };
 
 /* The first member of struct otrace_decoder. */

@@ -57,6 +57,7 @@ static int begin(struct otrace_decoder *decoder, struct otrace_edge *edge,
     event.index = core->next_index++;
     event.depth = core->depth;
     event.parent = (int64_t)core->stack[core->depth].index;
+    event.task = core->stack[core->depth].task;
     event.flags |= OTRACE_CALL_EVENT;
     bool nests = !otrace_instances_has(&decoder->detached, event.instance);
     event.position = nests ? core->depth + 1 : 0;
@@ -124,6 +125,7 @@ static void fill_detached(struct otrace_decoder *decoder, struct otrace_edge *ed
         .id = event.name,
         .depth = event.depth,
         .instance = event.instance,
+        .task = event.task,
         .start_ns = event.start_ns,
         .end_ns = end_ns > event.start_ns ? end_ns : event.start_ns,
         .index = event.index,

@@ -13,6 +13,8 @@ static inline void otrace_edge_fill(struct otrace_edge *edge, const struct otrac
     edge->depth = depth - 1;
     edge->exception = frame->exception;
     edge->instance = frame->instance;
+    edge->activation = frame->activation;
+    edge->task = frame->task;
     edge->start_ns = frame->start_ns;
     edge->end_ns = end_ns;
     edge->index = frame->index;
@@ -54,6 +56,8 @@ static inline struct otrace_frame *otrace_decoder_push(struct otrace_decoder_cor
     frame->flags = flags;
     frame->exception = 0;
     frame->instance = 0;
+    frame->activation = 0;
+    frame->task = frame[-1].task;
     return frame;
 }
 

@@ -130,6 +130,10 @@ static int push_open(struct otrace_decoder *decoder, struct otrace_edge *edge) {
     ns = otrace_decoder_advance(decoder, ns < decoder->sync_ns ? ns : decoder->sync_ns);
     struct otrace_frame *frame = otrace_decoder_push(core, record[1], flags, ns);
     frame->start_tick = otrace_words_tick(record + 2);
+    if ((*record & 0xffff) >= 6) {
+        frame->activation = record[4];
+        frame->task = record[5] != 0 ? record[5] : frame->task;
+    }
     otrace_edge_fill(edge, frame, OTRACE_EDGE_BEGIN, core->depth, ns);
     return core->begins;
 }
@@ -168,6 +172,7 @@ static int mark(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
                                                              : OTRACE_EDGE_COUNTER,
         .id = record[3],
         .depth = core->depth,
+        .task = core->stack[core->depth].task,
         .scope = otrace_record_flags(*record),
         .start_ns = ns,
         .end_ns = ns,
@@ -175,6 +180,25 @@ static int mark(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
         .begin_attributes = {record + 4, words - 4},
     };
     return 1;
+}
+
+static int task(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
+    struct otrace_decoder_core *core = &decoder->core;
+    const otrace_word *record = core->position;
+    core->tick = otrace_words_tick(record + 1);
+    core->position += words;
+    int64_t ns = otrace_decoder_convert(decoder, core->tick);
+    core->last_ns = ns;
+    *edge = (struct otrace_edge){
+        .kind = OTRACE_EDGE_TASK,
+        .task = core->stack[core->depth].task,
+        .scope = otrace_record_flags(*record),
+        .start_ns = ns,
+        .end_ns = ns,
+        .parent = (int64_t)core->stack[core->depth].index,
+        .begin_attributes = {record + 3, words - 3},
+    };
+    return (decoder->options & OTRACE_DECODE_TASKS) != 0;
 }
 
 int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *edge,
@@ -202,6 +226,8 @@ int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *ed
     case OTRACE_X_SPAN_BEGIN:
     case OTRACE_X_SPAN_CURRENT:
         return span_record(decoder, edge, words);
+    case OTRACE_X_TASK_INFO:
+        return task(decoder, edge, words);
     default: /* of a later format */
         break;
     }

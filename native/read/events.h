@@ -28,7 +28,7 @@ struct otrace_event {
     uint32_t instance; /* 0: a free place of the table */
     uint32_t name;
     uint32_t position; /* on the stack; 0: detached */
-    uint32_t depth, flags, count;
+    uint32_t depth, flags, count, task;
     int64_t start_ns, parent;
     uint64_t index;
     otrace_word *words; /* a copy of its attributes, `count` words */

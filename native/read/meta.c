@@ -138,6 +138,7 @@ static int collect_names(struct otrace_segment *segment) {
         const struct otrace_meta *record = record_at(segment, at);
         if (record->type == OTRACE_META_NAME && record->id <= segment->names_count) {
             segment->names[record->id] = record;
+            segment->has_async |= (record->kind & OTRACE_NAME_ASYNC) != 0;
         }
     }
     segment->names[0] = NULL;

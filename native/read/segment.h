@@ -44,6 +44,7 @@ struct otrace_segment {
     uint64_t meta_size;
     const struct otrace_meta **names; /* by id, from 0 to names_count */
     uint32_t names_count;
+    bool has_async;               /* there are names of code whose calls have activations */
     struct otrace_text *displays; /* by id */
     char *display_texts;
     struct otrace_track *tracks;

@@ -54,7 +54,7 @@ void otrace_segment_get_name(const struct otrace_segment *segment, uint32_t id,
         return;
     }
     const char *text = (const char *)(meta + 1);
-    info->kind = meta->kind;
+    info->kind = meta->kind & OTRACE_NAME_KIND;
     info->line = meta->line;
     info->module = (struct otrace_text){text, meta->text_size[0]};
     text += meta->text_size[0];

@@ -43,6 +43,8 @@ static inline uint32_t otrace_record_minimum(uint32_t sub) {
         return 5;
     case OTRACE_X_SPAN_BEGIN:
         return 9;
+    case OTRACE_X_TASK_INFO:
+        return 7;
     default:
         return 1;
     }

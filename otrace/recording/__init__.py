@@ -15,6 +15,7 @@ from otrace.recording.batches import CallBatch, CallFlag, Mark
 from otrace.recording.functions import Function
 from otrace.recording.process import Loss, Losses, Process, SegmentSizes, Track, TrackSummary
 from otrace.recording.recording import Recording
+from otrace.recording.tasks import Task, TaskCalls, Tasks, TaskSteps
 
 __all__ = [
     "CallBatch",
@@ -26,6 +27,10 @@ __all__ = [
     "Process",
     "Recording",
     "SegmentSizes",
+    "Task",
+    "TaskCalls",
+    "TaskSteps",
+    "Tasks",
     "Track",
     "TrackSummary",
 ]

@@ -29,6 +29,8 @@ _COLUMNS: tuple[tuple[str, Literal["q", "Q", "I"], int], ...] = (
     ("depth", "I", 4),
     ("flags", "I", 4),
     ("exception", "I", 4),
+    ("activation", "I", 4),
+    ("task", "I", 4),
 )
 _C_TYPES = {"q": "int64_t[]", "Q": "uint64_t[]", "I": "uint32_t[]"}
 
@@ -81,6 +83,8 @@ class Mark:
     """Instants: `thread`, `process` or `global`."""
     parent: int = -1
     """Instants and counters: the index of the call around it, -1: none."""
+    task: int = 0
+    """The id of the task that the thread ran, 0: none."""
 
 
 @dataclass(slots=True)
@@ -106,6 +110,11 @@ class CallBatch:
     """CallFlag bits."""
     exception: memoryview
     """Name id of the type of the exception that left it, 0: none."""
+    activation: memoryview
+    """Which call of a coroutine function or asynchronous generator this is a slice of: unique in
+    the process, 0: none."""
+    task: memoryview
+    """The id of the task that the thread ran (`process.tasks`), 0: none."""
     _raw_marks: tuple[bytes, bytes] = field(kw_only=True, repr=False)
     _functions: Functions = field(kw_only=True, repr=False)
     _marks: list[Mark] | None = field(kw_only=True, repr=False, default=None)
@@ -187,6 +196,7 @@ def _read_marks(marks: bytes, payload: bytes, functions: Functions) -> Iterator[
             attributes=attributes,
             scope=scopes.get(mark.scope, "thread") if instant else None,
             parent=mark.parent,
+            task=mark.task,
         )
     if begun is not None:
         yield _event_mark(*begun, functions)
@@ -201,6 +211,7 @@ def _event_mark(mark: Any, attributes: dict[str, object], functions: Functions) 
         row=mark.row,
         instance=mark.instance,
         parent=mark.parent,
+        task=mark.task,
     )
 
 

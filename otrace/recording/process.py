@@ -10,6 +10,7 @@ from typing import Any
 from otrace.recording._lib import check, ffi, lib, text
 from otrace.recording.batches import BATCH_ROWS, CallBatch, read_batches
 from otrace.recording.functions import Functions
+from otrace.recording.tasks import Tasks
 
 DUMP_BLOCK = 1 << 16
 _STATES = {1: "recording", 2: "ended"}
@@ -197,6 +198,14 @@ class Process:
         raw = self._info()
         tracks = [Track(self, index) for index in range(raw.tracks)]
         return sorted(tracks, key=lambda track: (track.start_ns, track.id))
+
+    @cached_property
+    def tasks(self) -> Tasks:
+        """Tasks of asyncio and trio, and the calls of coroutines; by one pass over all tracks.
+
+        Raises RecordingError.
+        """
+        return Tasks(self)
 
     @property
     def warnings(self) -> list[str]:

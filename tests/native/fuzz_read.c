@@ -52,6 +52,19 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
             thread->tick = now;
             synth_sync(synth, thread, now);
             break;
+        case 5:
+            synth_record(synth, thread, OTRACE_X_TASK_INFO, pick(64), now,
+                         (otrace_word[]){pick(4), pick(4), pick(20), 5 | 3 << 8, 0x620a61}, 5);
+            break;
+        case 6:
+        case 7:
+            synth_words(synth, thread,
+                        (otrace_word[]){OTRACE_LONG(OTRACE_X_ACT, pick(20)),
+                                        OTRACE_LONG(OTRACE_X_TASK, pick(4)),
+                                        OTRACE_LONG(OTRACE_X_HIGH, pick(2) ? 0 : pick(1 << 16))},
+                        1 + pick(3));
+            kind = pick(2) ? OTRACE_RESUME : OTRACE_YIELD;
+            /* fall through */
         default:
             synth_call(synth, thread, kind, id, now, pick(8) ? -1 : (int64_t)pick(9));
             break;
@@ -69,8 +82,9 @@ static struct image make_seed(uint32_t number) {
     synth_create(&synth, CHUNK, 10, number % 2 ? OTRACE_CLOCK_TSC : OTRACE_CLOCK_MONOTONIC);
     synth.header->min_duration_ns = number % 3 == 2 ? 300 : 0;
     for (uint32_t id = 1; id <= 8; id++) {
-        synth_name(&synth, id, 1 + id % 3, id % 2 ? "module" : "", "na\"me\xed\xb2\x80\xff", "f.py",
-                   id);
+        uint32_t async = id % 4 == 0 ? OTRACE_NAME_ASYNC : 0;
+        synth_name(&synth, id, (1 + id % 3) | async, id % 2 ? "module" : "",
+                   "na\"me\xed\xb2\x80\xff", "f.py", id);
     }
     synth_note(&synth, "key", "value");
     for (uint32_t i = 0; i < 2; i++) {
@@ -215,10 +229,11 @@ static void check_encoders(struct otrace_segment *segment, uint32_t track,
 static void check_columns(struct otrace_segment *segment, uint32_t track,
                           const struct otrace_clock *clock) {
     static int64_t times[3][64];
-    static uint32_t numbers[4][64];
+    static uint32_t numbers[6][64];
     static uint64_t index[64];
-    struct otrace_columns columns = {64,    times[0], times[1],   numbers[0], numbers[1],
-                                     index, times[2], numbers[2], numbers[3]};
+    struct otrace_columns columns = {64,         times[0],   times[1],  numbers[0],
+                                     numbers[1], index,      times[2],  numbers[2],
+                                     numbers[3], numbers[4], numbers[5]};
     struct otrace_batches *batches;
     struct otrace_batch batch;
     CHECK_EQUAL(otrace_batches_new(segment, track, clock, &batches), 0);
@@ -232,6 +247,38 @@ static void check_columns(struct otrace_segment *segment, uint32_t track,
     otrace_batches_free(batches);
     struct otrace_track_summary summary;
     CHECK_EQUAL(otrace_track_summarize(segment, track, clock, &summary), 0);
+}
+
+static void check_tasks(struct otrace_segment *segment, const struct otrace_clock *clock) {
+    static int64_t times[3][64];
+    static uint32_t numbers[6][64];
+    static uint64_t awaits[64];
+    struct otrace_task_call_columns calls = {64,         times[0],   times[1],   times[2],
+                                             awaits,     numbers[0], numbers[1], numbers[2],
+                                             numbers[3], numbers[4], numbers[5]};
+    struct otrace_task_step_columns steps = {64, times[0], times[1], numbers[0], numbers[1]};
+    struct otrace_tasks *tasks;
+    uint64_t counts[3], seen = 0, rows;
+    CHECK_EQUAL(otrace_tasks_new(segment, clock, &tasks), 0);
+    otrace_tasks_counts(tasks, &counts[0], &counts[1], &counts[2]);
+    for (uint64_t i = 0; i < counts[0]; i++) {
+        struct otrace_task_info info;
+        CHECK_EQUAL(otrace_tasks_get(tasks, i, &info), 0);
+        CHECK(info.id != 0 && info.name.size < SIZE_MAX / 2);
+    }
+    for (; (rows = otrace_tasks_read_calls(tasks, seen, &calls)) > 0; seen += rows) {
+        for (uint64_t i = 0; i < rows; i++) {
+            CHECK(calls.activation[i] != 0 && calls.duration_ns[i] >= -1);
+        }
+    }
+    CHECK_EQUAL(seen, counts[1]);
+    for (seen = 0; (rows = otrace_tasks_read_steps(tasks, seen, &steps)) > 0; seen += rows) {
+        for (uint64_t i = 0; i < rows; i++) {
+            CHECK(steps.task[i] != 0 && steps.duration_ns[i] >= 0);
+        }
+    }
+    CHECK_EQUAL(seen, counts[2]);
+    otrace_tasks_free(tasks);
 }
 
 static void check_segment(struct otrace_segment *segment) {
@@ -256,6 +303,7 @@ static void check_segment(struct otrace_segment *segment) {
         check_columns(segment, track, clock);
         check_encoders(segment, track, clock);
     }
+    check_tasks(segment, clock);
     struct otrace_dump *dump;
     CHECK_EQUAL(otrace_dump_new(segment, &dump), 0);
     drain((advance)otrace_dump_next, dump);

@@ -11,10 +11,12 @@ HEADER = struct.Struct("<QIIIIIIIIQQQIIQII3Q3QII8Q")
 CHUNK = struct.Struct("<IIQQ3QIIQQQ")
 
 BEGIN, END, C_BEGIN, C_END, RESUME, YIELD = range(1, 7)
-TIME, ID, EXC = 1, 2, 3
+TIME, ID, EXC, ACT, TASK, HIGH = range(1, 7)
 TICK, SYNC, OPEN, PAUSE, EVENT_BEGIN, EVENT_END, INSTANT, COUNTER = range(8, 16)
+TASK_INFO = 20
+CREATED, STARTED, CANCELLED, ASYNCIO, TRIO = 1, 2, 4, 16, 32
 MONOTONIC, TSC = 1, 2
-PYTHON, C, TEXT = 1, 2, 3
+PYTHON, C, TEXT, ASYNC = 1, 2, 3, 0x101
 WALL = 1_700_000_000_000_000_000
 START = 1_000_000
 
@@ -29,8 +31,8 @@ class Thread:
         self.open = []  # (id, kind, tick, name)
         self.chunk = None
 
-    def begin(self, name, at, kind=BEGIN, exc=None):
-        self._short(kind, name, at, exc)
+    def begin(self, name, at, kind=BEGIN, exc=None, act=0, task=0):
+        self._short(kind, name, at, exc, act, task)
         self.open.append((name, kind, self.tick, 0))
 
     def end(self, name, at, kind=END, exc=None):
@@ -42,9 +44,9 @@ class Thread:
         self.begin(name, start, kind)
         self.end(name, end, kind + 1)
 
-    def _short(self, kind, name, at, exc):
+    def _short(self, kind, name, at, exc, act=0, task=0):
         tick = self.segment.tick(at)
-        self._room(8)
+        self._room(9)
         delta = tick - self.tick
         if delta >> 16:
             self.words.append(7 << 29 | TIME << 24 | delta >> 16)
@@ -52,6 +54,12 @@ class Thread:
             self.words.append(7 << 29 | ID << 24 | name >> 13)
         if exc is not None:
             self.words.append(7 << 29 | EXC << 24 | exc)
+        if act:
+            self.words.append(7 << 29 | ACT << 24 | act & 0xFFFFFF)
+        if task:
+            self.words.append(7 << 29 | TASK << 24 | task & 0xFFFFFF)
+        if act >> 24 or task >> 24:
+            self.words.append(7 << 29 | HIGH << 24 | act >> 24 | task >> 24 << 8)
         self.words.append(kind << 29 | (name & 0x1FFF) << 16 | delta & 0xFFFF)
         self.tick = tick
 
