@@ -17,7 +17,7 @@ from setuptools.command.build_py import build_py
 
 NATIVE = Path(__file__).resolve().parent
 ROOT = NATIVE.parent
-DOORS = ("api_record.h", "api_read.h", "api_otlp.h", "api_capture.h")
+DOORS = ("api_record.h", "api_read.h", "api_otlp.h", "api_capture.h", "api_profile.h")
 COMPILE_FLAGS = [
     "-std=c11",
     "-O2",
