@@ -16,12 +16,13 @@
 enum otrace_read_status {
     OTRACE_READ_OK = 0,
     OTRACE_READ_NO_MEMORY = -1,
-    OTRACE_READ_IO = -2,       /* the file cannot be read: errno in otrace_read_problem.number */
-    OTRACE_READ_EMPTY = -3,    /* no bytes, or a header that was never written */
-    OTRACE_READ_FOREIGN = -4,  /* not a segment */
-    OTRACE_READ_VERSION = -5,  /* a later major format: number is its version */
-    OTRACE_READ_DAMAGED = -6,  /* the header contradicts itself or the file */
-    OTRACE_READ_ARGUMENT = -7, /* the caller's mistake: no such track, too small a buffer */
+    OTRACE_READ_IO = -2,         /* the file cannot be read: errno in otrace_read_problem.number */
+    OTRACE_READ_EMPTY = -3,      /* no bytes, or a header that was never written */
+    OTRACE_READ_FOREIGN = -4,    /* not a segment */
+    OTRACE_READ_VERSION = -5,    /* a later major format: number is its version */
+    OTRACE_READ_DAMAGED = -6,    /* the header contradicts itself or the file */
+    OTRACE_READ_ARGUMENT = -7,   /* the caller's mistake: no such track, too small a buffer */
+    OTRACE_READ_TAKEN_OVER = -8, /* overwritten between two passes: read again */
 };
 
 /* Why opening failed. */

@@ -19,7 +19,7 @@ from otrace.recording._lib import check, ffi, lib
 if TYPE_CHECKING:
     from otrace.recording import Track
 
-__all__ = ["Block", "Part", "SpanPlan"]
+__all__ = ["Block", "Part", "Request", "SpanPlan"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A call that is a trace of its own: a window of a plan of requests."""
+
+    trace_id: bytes
+    span_id: bytes
+    """Of the call, the root of the trace."""
+    start_ns: int
+    end_ns: int | None
+    """None: it goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """Spans as ScopeSpans' field `spans`."""
 
@@ -75,7 +87,14 @@ class SpanPlan:
         tracks: int,
         base_wall_ns: int,
         salt: int,
+        requests_salt: int = 0,
+        of_requests: bool = False,
     ) -> None:
+        """`salt` is another one for each plan, `requests_salt` the same in all of an export.
+
+        A plan `of_requests` has one track, and its windows are requests, found by `measure`; in
+        other plans a request is a single span that is linked to its trace.
+        """
         options = ffi.new("struct otrace_otlp_options *")
         options.max_spans = max_spans
         options.max_depth = max_depth
@@ -84,6 +103,8 @@ class SpanPlan:
         options.tracks = tracks
         options.base_wall_ns = base_wall_ns
         options.salt = salt
+        options.requests_salt = requests_salt
+        options.requests = of_requests
         out = ffi.new("struct otrace_otlp **")
         check(lib.otrace_otlp_new(options, out), "the recording for spans")
         self._plan = ffi.gc(out[0], lib.otrace_otlp_free)
@@ -107,6 +128,26 @@ class SpanPlan:
         )
         check(status, self._name(-1))
         return len(self._tracks) - 1
+
+    def set_requests(self, number: int, kinds: bytes, identity: int) -> None:
+        """Say which functions are requests: by name id the kind of their spans, or 0.
+
+        `identity` is the track's own in the recording.
+        """
+        status = lib.otrace_otlp_set_requests(self._plan, number, kinds, len(kinds), identity)
+        check(status, self._name(number))
+
+    def set_range(
+        self, number: int, from_tick: int, until_tick: int = 0, *, leave_open: bool = True
+    ) -> None:
+        """Take a part of the track, in ticks; `until_tick` 0 is to its end.
+
+        Calls that began before are in no span, those that go on behind it end at `open_end_ns`.
+        Requests that go on are left for a later plan, if `leave_open`, until their time is over.
+        """
+        given = ffi.new("struct otrace_otlp_range *")
+        given.from_tick, given.until_tick, given.open = from_tick, until_tick, not leave_open
+        check(lib.otrace_otlp_set_range(self._plan, number, given), self._name(number))
 
     def measure(self, number: int) -> None:
         """First pass over a track: find the calls that are worth a span."""
@@ -147,6 +188,32 @@ class SpanPlan:
             inside=(raw.inside_window, _id_bytes(raw.inside)) if raw.inside else None,
             escaped=escaped,
         )
+
+    def requests(self) -> list[Request]:
+        """The requests of a plan of requests, by window, when it is measured."""
+        raw = ffi.new("struct otrace_otlp_request_info *")
+        found = []
+        for window in range(lib.otrace_otlp_count_requests(self._plan)):
+            lib.otrace_otlp_get_request(self._plan, window, raw)
+            found.append(
+                Request(
+                    bytes(ffi.buffer(raw.trace_id)),
+                    _id_bytes(raw.span_id),
+                    raw.start_ns,
+                    None if raw.end_ns < 0 else raw.end_ns,
+                )
+            )
+        return found
+
+    def next(self) -> tuple[int, bool]:
+        """Where the track's next plan of requests goes on, and whether that can be at once."""
+        tick = ffi.new("uint64_t *")
+        more = lib.otrace_otlp_next(self._plan, tick)
+        return tick[0], bool(more)
+
+    def set_root(self, fields: bytes) -> None:
+        """Give the roots of requests that are encoded from here on more (encoded) fields."""
+        check(lib.otrace_otlp_set_root(self._plan, fields, len(fields)), "the recording for spans")
 
     def own_id(self, window: int, number: int) -> bytes:
         """An id for a span that is not a call's: the same for the same numbers."""

@@ -77,6 +77,13 @@ void otrace_decoder_counts(const struct otrace_decoder *decoder,
     counts->last_ns = decoder->core.last_ns;
 }
 
+void otrace_decoder_limit(struct otrace_decoder *decoder, const struct otrace_track *part) {
+    decoder->track = part;
+    if (decoder->lookahead != NULL) {
+        otrace_lookahead_limit(decoder->lookahead, part);
+    }
+}
+
 int64_t otrace_decoder_convert(struct otrace_decoder *decoder, uint64_t tick) {
     struct otrace_decoder_core *core = &decoder->core;
     if (tick < core->piece.tick || tick >= core->piece.end) {

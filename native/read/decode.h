@@ -60,6 +60,7 @@ struct otrace_edge {
     int64_t start_ns;    /* of an instant or counter: its time */
     int64_t end_ns;      /* of BEGIN: start_ns; when open: the track's last time */
     uint64_t index;      /* ordinal of the call's beginning; not for instants and counters */
+    uint64_t start_tick; /* as recorded: the same in every reading */
     int64_t parent;      /* index of the frame around it, -1: none */
     struct otrace_attributes begin_attributes; /* events (BEGIN and later), instants, counters */
     struct otrace_attributes end_attributes;   /* events, when they ended */
@@ -78,6 +79,10 @@ int otrace_decoder_new(struct otrace_segment *segment, uint32_t track_index,
                        const struct otrace_clock *clock, uint32_t options,
                        struct otrace_decoder **decoder);
 void otrace_decoder_free(struct otrace_decoder *decoder);
+
+/* Before the first edge: only these entries of the track, whose copy must outlive the decoder. */
+struct otrace_track;
+void otrace_decoder_limit(struct otrace_decoder *decoder, const struct otrace_track *part);
 
 struct otrace_decode_counts {
     uint64_t calls_short, ends_without_begin, gaps, taken_over, begins_too_deep;

@@ -32,6 +32,7 @@ int otrace_decoder_scout(struct otrace_decoder *decoder) {
     if (status != 0) {
         return status;
     }
+    scout->track = decoder->track; /* or a part of it */
     struct otrace_edge edge;
     while ((status = otrace_decoder_next(scout, &edge)) > 0) {
     }

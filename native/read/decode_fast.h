@@ -18,6 +18,7 @@ static inline void otrace_edge_fill(struct otrace_edge *edge, const struct otrac
     edge->start_ns = frame->start_ns;
     edge->end_ns = end_ns;
     edge->index = frame->index;
+    edge->start_tick = frame->start_tick;
     edge->parent = (int64_t)frame[-1].index;
     edge->begin_attributes.count = 0;
     edge->end_attributes.count = 0;

@@ -176,6 +176,7 @@ static int mark(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
         .scope = otrace_record_flags(*record),
         .start_ns = ns,
         .end_ns = ns,
+        .start_tick = core->tick,
         .parent = (int64_t)core->stack[core->depth].index,
         .begin_attributes = {record + 4, words - 4},
     };

@@ -48,6 +48,10 @@ int otrace_lookahead_new(struct otrace_segment *segment, uint32_t track_index,
     return status; /* the caller frees */
 }
 
+void otrace_lookahead_limit(struct otrace_lookahead *lookahead, const struct otrace_track *part) {
+    otrace_decoder_limit(lookahead->decoder, part);
+}
+
 void otrace_lookahead_free(struct otrace_lookahead *lookahead) {
     if (lookahead == NULL) {
         return;

@@ -2,6 +2,7 @@
  *
  *   otlp_plan.c     the plan, span ids
  *   otlp_walk.c     edges of a track as a stack of frames
+ *   otlp_requests.c calls that are traces of their own, and parts of a track
  *   otlp_measure.c  pass 1: a heap of the best calls for each window
  *   otlp_collect.c  pass 2: those calls' spans
  *   otlp_groups.c   calls without a span, collapsed with the siblings of their name
@@ -21,6 +22,7 @@
 #define OTRACE_OTLP_NONE UINT32_MAX
 #define OTRACE_OTLP_MARKS_MAX 128u          /* a span */
 #define OTRACE_OTLP_PAYLOAD_MAX (16u << 20) /* words of attributes, in all */
+#define OTRACE_OTLP_AT_ONCE 100000u         /* candidates of a plan of requests, about */
 
 /* Bits beside enum otrace_call_flag. */
 #define OTRACE_OTLP_RAISED 0x10000u  /* the exception began in this call */
@@ -53,7 +55,9 @@ struct otrace_otlp_span {
     uint64_t payload;  /* attributes of its begin, then of its end */
     uint32_t begin_words, end_words, attributes_dropped;
     uint32_t function, exception, flags, track;
-    uint32_t keeper; /* the span around it, in the window; NONE: the thread's */
+    uint32_t keeper;       /* the span around it, in the window; NONE: the thread's */
+    uint32_t kind;         /* of a request: OTLP's number; 0: internal */
+    uint64_t request_tick; /* not 0: a request that is a trace of its own */
     struct otrace_otlp_marks marks;
 };
 
@@ -82,9 +86,20 @@ struct otrace_otlp_track {
     const struct otrace_clock *clock;
     char *attributes;
     size_t attributes_size;
-    uint64_t seed;
+    uint64_t seed, request_seed;
     uint32_t index;
     int64_t open_end_ns;
+    uint8_t *requests; /* by name id: kind of the span, 0: no request */
+    uint32_t requests_size;
+    struct otrace_otlp_range range;
+    uint64_t edges, taken_over; /* of pass 1: pass 2 must see the same */
+};
+
+/* A call that is a trace of its own. */
+struct otrace_otlp_found {
+    uint64_t start_tick;
+    int64_t start_ns, end_ns; /* end_ns -1: it goes on */
+    uint32_t function;
 };
 
 struct otrace_otlp_group;   /* otlp_groups.c */
@@ -111,6 +126,12 @@ struct otrace_otlp {
     uint32_t tracks_count;
     struct otrace_otlp_cell *cells; /* window after window */
     struct otrace_otlp_groups groups;
+    struct otrace_otlp_found *found; /* by window: of a plan of requests */
+    uint32_t found_count;
+    uint64_t next_tick;  /* of a plan of requests: where the next one goes on */
+    bool more;           /* at once */
+    uint64_t candidates; /* in all windows */
+    struct otrace_bytes root_fields;
     otrace_word *payload;
     uint64_t payload_words, payload_capacity;
     struct otrace_otlp_fragment *fragments; /* a hash table */
@@ -129,10 +150,34 @@ uint64_t otrace_otlp_collapsed_id(const struct otrace_otlp *plan, uint32_t track
 /* Room for one more item of `size` bytes behind `count`; false: no memory. */
 bool otrace_otlp_grow(void *items, size_t size, uint32_t count, uint32_t *capacity);
 
+/* otlp_requests.c */
+struct otrace_otlp_frame;
+struct otrace_otlp_walk;
+enum otrace_otlp_request { OTRACE_OTLP_OTHER, OTRACE_OTLP_ROOT, OTRACE_OTLP_INSIDE };
+/* Decides to which trace a call belongs: sets its window, NONE when it is in no trace of the plan.
+ * 1: the plan is full, the call is the next one's. */
+int otrace_otlp_place(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
+                      const struct otrace_otlp_frame *parent, const struct otrace_edge *edge);
+/* A request ended; or, with OPEN in the edge's flags, the walk did. False: leave it out. */
+bool otrace_otlp_request_ended(struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
+                               const struct otrace_edge *edge);
+/* The window of what begins now inside `around` (NULL: nothing), or NONE. */
+uint32_t otrace_otlp_window_in(const struct otrace_otlp_walk *walk,
+                               const struct otrace_otlp_frame *around,
+                               const struct otrace_edge *edge);
+/* The entries of the segment that the range of a track lies in. */
+void otrace_otlp_part_of(const struct otrace_otlp_track *track, struct otrace_track *part);
+void otrace_otlp_request_ids(const struct otrace_otlp_track *track, uint64_t tick,
+                             uint64_t trace_id[2], uint64_t *span_id);
+
 /* otlp_walk.c */
 struct otrace_otlp_frame {
-    uint64_t index;
-    uint64_t best; /* pass 1: the highest key below it */
+    uint64_t index, start_tick;
+    int64_t request_until_ns; /* in a request: later calls are other work again */
+    enum otrace_otlp_request request;
+    uint32_t kind;           /* of a request's root */
+    uint32_t request_window; /* of a plan of requests */
+    uint64_t best;           /* pass 1: the highest key below it */
     int64_t start_ns;
     uint32_t window;
     uint32_t level;  /* frames around it that started in its window */
@@ -148,10 +193,16 @@ struct otrace_otlp_walk {
     struct otrace_otlp_frame *stack;
     uint32_t depth, capacity;
     int64_t now_ns;
+    uint32_t window;   /* of the event that `beside` and `mark` are told of */
+    uint32_t requests; /* that began so far */
+    uint64_t last_tick, last_request;
+    int64_t until_ns;
+    bool measures;
 };
 
 /* What a pass does; each returns 0 or a negative status. `parent` and `around` may be NULL. */
 struct otrace_otlp_visitor {
+    bool measures; /* pass 1 */
     int (*begin)(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                  struct otrace_otlp_frame *parent);
     /* An open call ends too, after `open` (outermost first) told of its attributes. */

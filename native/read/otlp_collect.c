@@ -131,9 +131,10 @@ static bool is_one_of(struct otrace_text text, const char *const *names, size_t 
 #define COUNT(names) (sizeof(names) / sizeof *(names))
 
 /* Whether an exception that left this call left the program's own code in the thread. Of a thread
- * it is `run` that it leaves; the interpreter's start-up code is not the program's. */
-static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *parent,
-                      const struct otrace_edge *edge) {
+ * it is `run` that it leaves, of a request's trace the request; the interpreter's start-up code is
+ * not the program's. */
+static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
+                      const struct otrace_otlp_frame *parent, const struct otrace_edge *edge) {
     static const char *const orderly[] = {"SystemExit", "GeneratorExit", "StopIteration"};
     static const char *const startup[] = {"zipimport", "_frozen_importlib",
                                           "_frozen_importlib_external", "importlib._bootstrap",
@@ -141,7 +142,8 @@ static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_o
     static const char *const runner[] = {"threading.Thread._bootstrap_inner"};
     const struct otrace_segment *segment = walk->plan->tracks[walk->track].segment;
     struct otrace_name_info info;
-    if (parent != NULL) {
+    bool is_request = walk->plan->options.requests && frame->request == OTRACE_OTLP_ROOT;
+    if (parent != NULL && !is_request) {
         if (walk->depth > 2) {
             return false;
         }
@@ -171,17 +173,37 @@ static void note_inside(const struct otrace_otlp *plan, struct otrace_otlp_part 
     }
 }
 
+/* The root of its own trace, or the call that stands for that trace in another one. */
+static void mark_request(struct otrace_otlp *plan, const struct otrace_otlp_frame *frame,
+                         uint32_t track) {
+    struct otrace_otlp_span *span = span_at(plan, frame->window, frame->span);
+    span->request_tick = frame->start_tick;
+    if (plan->options.requests) {
+        uint64_t trace_id[2];
+        otrace_otlp_request_ids(&plan->tracks[track], frame->start_tick, trace_id, &span->id);
+        span->parent_id = 0;
+        span->kind = frame->kind;
+    }
+}
+
 static int begin(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                  struct otrace_otlp_frame *parent) {
     struct otrace_otlp *plan = walk->plan;
     struct otrace_otlp_cell *cell = otrace_otlp_cell(plan, frame->window, walk->track);
-    if (cell->part.calls++ == 0 && parent != NULL && parent->window != frame->window) {
+    if (cell->part.calls++ == 0 && parent != NULL && parent->window != frame->window &&
+        parent->window != OTRACE_OTLP_NONE) {
         note_inside(plan, &cell->part, parent);
     }
     frame->keeper = keeper_of(parent, frame->window);
     if (is_chosen(&plan->windows[frame->window], cell, frame->index)) {
         frame->span = add_span(walk, frame->window, frame->index, frame->keeper);
-        return frame->span == OTRACE_OTLP_NONE ? OTRACE_READ_NO_MEMORY : 0;
+        if (frame->span == OTRACE_OTLP_NONE) {
+            return OTRACE_READ_NO_MEMORY;
+        }
+        if (frame->request == OTRACE_OTLP_ROOT) {
+            mark_request(plan, frame, walk->track);
+        }
+        return 0;
     }
     return 0;
 }
@@ -201,7 +223,7 @@ static uint32_t judge_exception(struct otrace_otlp_walk *walk,
     bool untold = edge->exception == 0 && edge->flags & OTRACE_CALL_C;
     bool passing = frame->caught == edge->exception + 1;
     uint32_t bits = untold || passing ? 0 : OTRACE_OTLP_RAISED;
-    if (is_escape(walk, parent, edge)) {
+    if (is_escape(walk, frame, parent, edge)) {
         struct otrace_otlp_cell *cell = otrace_otlp_cell(walk->plan, frame->window, walk->track);
         cell->part.escaped = 1;
         cell->part.exception = edge->exception;
@@ -246,7 +268,7 @@ static int open_call(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *fr
 static int beside(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *around,
                   const struct otrace_edge *edge) {
     struct otrace_otlp *plan = walk->plan;
-    uint32_t window = otrace_otlp_window_at(plan, edge->start_ns);
+    uint32_t window = walk->window;
     struct otrace_otlp_cell *cell = otrace_otlp_cell(plan, window, walk->track);
     uint32_t keeper = keeper_of(around, window);
     cell->part.calls++;
@@ -272,7 +294,7 @@ static int beside(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *aroun
 static int mark(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *around,
                 const struct otrace_edge *edge) {
     struct otrace_otlp *plan = walk->plan;
-    uint32_t window_at = otrace_otlp_window_at(plan, edge->start_ns);
+    uint32_t window_at = walk->window;
     struct otrace_otlp_window *window = &plan->windows[window_at];
     struct otrace_otlp_cell *cell = otrace_otlp_cell(plan, window_at, walk->track);
     uint32_t keeper = keeper_of(around, window_at);
@@ -307,7 +329,7 @@ static int mark(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *around,
 }
 
 int otrace_otlp_collect(struct otrace_otlp *plan, uint32_t track) {
-    static const struct otrace_otlp_visitor visitor = {begin, end, open_call, beside, mark};
+    static const struct otrace_otlp_visitor visitor = {false, begin, end, open_call, beside, mark};
     int status = otrace_otlp_groups_begin(plan);
     if (status == 0) {
         status = otrace_otlp_walk_track(plan, track, &visitor);

@@ -23,6 +23,10 @@ enum {
     STATUS_MESSAGE = 2,
     STATUS_CODE = 3,
     STATUS_ERROR = 2,
+    SPAN_LINKS = 13,
+    LINK_TRACE_ID = 1,
+    LINK_SPAN_ID = 2,
+    LINK_FLAGS = 6,
     KIND_INTERNAL = 1,
 };
 
@@ -187,6 +191,32 @@ static void put_error(struct otrace_bytes *to, struct otrace_text exception) {
     otrace_wire_close(to, begin);
 }
 
+/* Of the root of a request: what the caller gave. Of the call that stands for it: where it is. */
+static void put_request(struct otrace_otlp *plan, const struct otrace_otlp_span *span) {
+    struct otrace_bytes *to = &plan->output;
+    if (plan->options.requests) {
+        otrace_wire_raw(to, plan->root_fields.data, plan->root_fields.size);
+        return;
+    }
+    static const char digits[] = "0123456789abcdef";
+    uint64_t trace_id[2], span_id;
+    otrace_otlp_request_ids(&plan->tracks[span->track], span->request_tick, trace_id, &span_id);
+    uint8_t bytes[16];
+    char shown[32];
+    memcpy(bytes, trace_id, sizeof bytes);
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        shown[2 * i] = digits[bytes[i] >> 4];
+        shown[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    struct otrace_text text = {shown, sizeof shown};
+    otrace_wire_key_text(to, SPAN_ATTRIBUTES, "otrace.request.trace_id", text);
+    size_t link = otrace_wire_open(to, SPAN_LINKS);
+    otrace_wire_bytes(to, LINK_TRACE_ID, (const char *)bytes, sizeof bytes);
+    otrace_wire_bytes(to, LINK_SPAN_ID, (const char *)&span_id, sizeof span_id);
+    otrace_wire_fixed32(to, LINK_FLAGS, FLAGS_LOCAL_SAMPLED);
+    otrace_wire_close(to, link);
+}
+
 struct trace {
     const uint8_t *id;
     const char *state;
@@ -207,9 +237,11 @@ static void put_span(struct otrace_otlp *plan, uint32_t window, const struct tra
     if (trace->state_size > 0) {
         otrace_wire_text(to, SPAN_TRACE_STATE, trace->state, trace->state_size);
     }
-    otrace_wire_bytes(to, SPAN_PARENT_SPAN_ID, (const char *)&span->parent_id, 8);
+    if (span->parent_id != 0) {
+        otrace_wire_bytes(to, SPAN_PARENT_SPAN_ID, (const char *)&span->parent_id, 8);
+    }
     put_cached_function(plan, track->segment, span->function);
-    otrace_wire_number(to, SPAN_KIND, KIND_INTERNAL);
+    otrace_wire_number(to, SPAN_KIND, span->kind != 0 ? span->kind : KIND_INTERNAL);
     otrace_wire_fixed64(to, SPAN_START, wall(plan, span->start_ns));
     otrace_wire_fixed64(to, SPAN_END, wall(plan, span->end_ns));
     otrace_wire_raw(to, track->attributes, track->attributes_size);
@@ -230,6 +262,9 @@ static void put_span(struct otrace_otlp *plan, uint32_t window, const struct tra
     }
     if (span->flags & OTRACE_OTLP_ESCAPED) {
         put_error(to, exception.display);
+    }
+    if (span->request_tick != 0) {
+        put_request(plan, span);
     }
     otrace_wire_fixed32(to, SPAN_FLAGS, FLAGS_LOCAL_SAMPLED);
     otrace_wire_close(to, begin);

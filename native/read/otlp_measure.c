@@ -4,7 +4,7 @@
 #define LEVEL_BITS 10
 #define LEVEL_MASK ((UINT64_C(1) << LEVEL_BITS) - 1)
 #define DURATION_MAX ((UINT64_C(1) << (63 - LEVEL_BITS)) - 1)
-#define EVENT_CLASS (UINT64_C(1) << 63) /* the program's own events come before calls */
+#define EVENT_CLASS (UINT64_C(1) << 63) /* the program's own events and requests: before calls */
 
 /* Without the bits of the level. */
 static uint64_t rank_of(int64_t duration_ns, uint32_t flags) {
@@ -36,6 +36,7 @@ static int offer(struct otrace_otlp *plan, uint32_t window_at, uint32_t level,
                  struct otrace_otlp_candidate candidate) {
     struct otrace_otlp_window *window = &plan->windows[window_at];
     window->calls++;
+    plan->candidates++;
     if (level >= plan->options.max_depth) {
         return 0;
     }
@@ -69,7 +70,8 @@ static int begin(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
 
 static int end(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                struct otrace_otlp_frame *parent, const struct otrace_edge *edge) {
-    uint64_t rank = rank_of(edge->end_ns - edge->start_ns, edge->flags);
+    uint32_t request = frame->request == OTRACE_OTLP_ROOT ? OTRACE_CALL_EVENT : 0;
+    uint64_t rank = rank_of(edge->end_ns - edge->start_ns, edge->flags | request);
     rank = rank > frame->best ? rank : frame->best;
     if (parent != NULL && parent->window == frame->window && parent->best < rank) {
         parent->best = rank;
@@ -91,8 +93,7 @@ static int beside(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *aroun
         around->best = rank;
     }
     struct otrace_otlp_candidate candidate = {rank, edge->index, walk->track};
-    uint32_t window = otrace_otlp_window_at(walk->plan, edge->start_ns);
-    return offer(walk->plan, window, around == NULL ? 0 : around->level + 1, candidate);
+    return offer(walk->plan, walk->window, around == NULL ? 0 : around->level + 1, candidate);
 }
 
 static int mark(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *around,
@@ -102,7 +103,7 @@ static int mark(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *around,
 }
 
 int otrace_otlp_measure(struct otrace_otlp *plan, uint32_t track) {
-    static const struct otrace_otlp_visitor visitor = {begin, end, open_call, beside, mark};
+    static const struct otrace_otlp_visitor visitor = {true, begin, end, open_call, beside, mark};
     return otrace_otlp_walk_track(plan, track, &visitor);
 }
 

@@ -31,6 +31,30 @@ static uint64_t thread_id(const struct otrace_otlp *plan, uint32_t track, uint32
     return id_of(mix(plan->tracks[track].seed ^ 2), window);
 }
 
+/* Of the request that began at a tick: known wherever it is seen, in any plan of the export. */
+void otrace_otlp_request_ids(const struct otrace_otlp_track *track, uint64_t tick,
+                             uint64_t trace_id[2], uint64_t *span_id) {
+    trace_id[0] = id_of(mix(track->request_seed ^ 4), tick);
+    trace_id[1] = id_of(mix(track->request_seed ^ 5), tick);
+    *span_id = id_of(mix(track->request_seed ^ 6), tick);
+}
+
+int otrace_otlp_set_requests(struct otrace_otlp *plan, uint32_t number, const uint8_t *kinds,
+                             uint32_t count, uint64_t identity) {
+    struct otrace_otlp_track *track = &plan->tracks[number];
+    if (number >= plan->tracks_count || track->requests != NULL) {
+        return OTRACE_READ_ARGUMENT;
+    }
+    track->requests = malloc(count + 1u);
+    if (track->requests == NULL) {
+        return OTRACE_READ_NO_MEMORY;
+    }
+    memcpy(track->requests, kinds, count);
+    track->requests_size = count;
+    track->request_seed = mix(plan->options.requests_salt + identity * ODD);
+    return OTRACE_READ_OK;
+}
+
 uint64_t otrace_otlp_own_id(const struct otrace_otlp *plan, uint32_t window, uint32_t number) {
     return id_of(mix(plan->options.salt ^ 3), (uint64_t)window << 32 | number);
 }
@@ -53,7 +77,8 @@ int otrace_otlp_new(const struct otrace_otlp_options *options, struct otrace_otl
     *out = NULL;
     uint64_t cells = (uint64_t)options->windows * options->tracks;
     if (options->windows == 0 || options->windows > WINDOWS_MAX || options->window_ns <= 0 ||
-        cells > CELLS_MAX || options->max_spans == 0 || options->max_depth == 0) {
+        cells > CELLS_MAX || options->max_spans == 0 || options->max_depth == 0 ||
+        (options->requests && options->tracks != 1)) {
         return OTRACE_READ_ARGUMENT;
     }
     struct otrace_otlp *plan = calloc(1, sizeof *plan);
@@ -64,7 +89,9 @@ int otrace_otlp_new(const struct otrace_otlp_options *options, struct otrace_otl
     plan->windows = calloc(options->windows, sizeof *plan->windows);
     plan->tracks = calloc(options->tracks + 1u, sizeof *plan->tracks);
     plan->cells = calloc(cells + 1, sizeof *plan->cells);
-    if (plan->windows == NULL || plan->tracks == NULL || plan->cells == NULL) {
+    plan->found = calloc(options->requests ? options->windows : 1, sizeof *plan->found);
+    if (plan->windows == NULL || plan->tracks == NULL || plan->cells == NULL ||
+        plan->found == NULL) {
         otrace_otlp_free(plan);
         return OTRACE_READ_NO_MEMORY;
     }
@@ -92,11 +119,14 @@ void otrace_otlp_free(struct otrace_otlp *plan) {
     }
     for (uint32_t i = 0; i < plan->tracks_count; i++) {
         free(plan->tracks[i].attributes);
+        free(plan->tracks[i].requests);
     }
     otrace_otlp_capture_free(plan->capture);
     free(plan->windows);
     free(plan->tracks);
     free(plan->cells);
+    free(plan->found);
+    free(plan->root_fields.data);
     free(plan->groups.places);
     free(plan->groups.used);
     free(plan->payload);

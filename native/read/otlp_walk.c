@@ -1,5 +1,8 @@
 /* A track's edges as a stack of frames, for both passes. */
+#include "read/decoder.h"
 #include "read/otlp.h"
+
+#define STOP 1 /* of visit: the part of the track ends here */
 
 static struct otrace_otlp_frame *frame_below(struct otrace_otlp_walk *walk, uint32_t depth) {
     return depth > 0 ? &walk->stack[depth - 1] : NULL;
@@ -12,24 +15,33 @@ static int push(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor 
     }
     struct otrace_otlp_frame *frame = &walk->stack[walk->depth];
     struct otrace_otlp_frame *parent = frame_below(walk, walk->depth);
-    walk->depth++;
     *frame = (struct otrace_otlp_frame){
         .index = edge->index,
+        .start_tick = edge->start_tick,
         .start_ns = edge->start_ns,
-        .window = otrace_otlp_window_at(walk->plan, edge->start_ns),
         .span = OTRACE_OTLP_NONE,
         .keeper = OTRACE_OTLP_NONE,
         .function = edge->id,
         .flags = edge->flags,
     };
+    if (otrace_otlp_place(walk, frame, parent, edge) != 0) {
+        return STOP;
+    }
+    walk->depth++;
     frame->level = parent != NULL && parent->window == frame->window ? parent->level + 1 : 0;
-    return visitor->begin(walk, frame, parent);
+    return frame->window == OTRACE_OTLP_NONE ? 0 : visitor->begin(walk, frame, parent);
 }
 
 static int pop(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
                const struct otrace_edge *edge) {
     walk->depth--;
-    return visitor->end(walk, &walk->stack[walk->depth], frame_below(walk, walk->depth), edge);
+    struct otrace_otlp_frame *frame = &walk->stack[walk->depth];
+    if (frame->window == OTRACE_OTLP_NONE ||
+        (walk->plan->options.requests && frame->request == OTRACE_OTLP_ROOT && visitor->measures &&
+         !otrace_otlp_request_ended(walk, frame, edge))) {
+        return 0;
+    }
+    return visitor->end(walk, frame, frame_below(walk, walk->depth), edge);
 }
 
 /* The top frame ends without an edge of its own. */
@@ -67,11 +79,10 @@ static int end(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *
 /* The innermost frame that is open, was when the event began, and will be when it ends. */
 static struct otrace_otlp_frame *around_event(struct otrace_otlp_walk *walk,
                                               const struct otrace_edge *edge) {
-    uint32_t window = otrace_otlp_window_at(walk->plan, edge->start_ns);
     for (uint32_t at = edge->end_ns <= walk->now_ns ? walk->depth : 0; at > 0; at--) {
         struct otrace_otlp_frame *frame = &walk->stack[at - 1];
         if (frame->start_ns <= edge->start_ns) {
-            return frame->window == window ? frame : NULL;
+            return frame;
         }
     }
     return NULL;
@@ -89,7 +100,21 @@ static int visit_event(struct otrace_otlp_walk *walk, const struct otrace_otlp_v
     if (edge->flags & OTRACE_CALL_OPEN) {
         event.end_ns = open_end(walk, edge);
     }
-    return visitor->beside(walk, around_event(walk, edge), &event);
+    struct otrace_otlp_frame *around = around_event(walk, edge);
+    walk->window = otrace_otlp_window_in(walk, around, edge);
+    if (walk->window == OTRACE_OTLP_NONE) {
+        return 0;
+    }
+    around = around != NULL && around->window == walk->window ? around : NULL;
+    return visitor->beside(walk, around, &event);
+}
+
+static int visit_mark(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                      const struct otrace_edge *edge) {
+    struct otrace_otlp_frame *around = frame_below(walk, walk->depth);
+    walk->now_ns = edge->start_ns;
+    walk->window = otrace_otlp_window_in(walk, around, edge);
+    return walk->window == OTRACE_OTLP_NONE ? 0 : visitor->mark(walk, around, edge);
 }
 
 static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
@@ -97,6 +122,7 @@ static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor
     switch (edge->kind) {
     case OTRACE_EDGE_BEGIN:
         walk->now_ns = edge->start_ns;
+        walk->last_tick = edge->start_tick;
         return push(walk, visitor, edge);
     case OTRACE_EDGE_END:
         walk->now_ns = edge->end_ns;
@@ -110,13 +136,83 @@ static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor
         }
         walk->stack[*open_at].flags = edge->flags;
         walk->now_ns = open_end(walk, edge);
+        if (walk->stack[*open_at].window == OTRACE_OTLP_NONE) {
+            return 0;
+        }
         return visitor->open(walk, &walk->stack[*open_at], edge);
     case OTRACE_EDGE_EVENT:
         return visit_event(walk, visitor, edge);
     default:
-        walk->now_ns = edge->start_ns;
-        return visitor->mark(walk, frame_below(walk, walk->depth), edge);
+        return visit_mark(walk, visitor, edge);
     }
+}
+
+/* Whether the part of the track ends before this edge. */
+static bool is_behind(const struct otrace_otlp_walk *walk, const struct otrace_edge *edge) {
+    const struct otrace_otlp_track *track = &walk->plan->tracks[walk->track];
+    bool is_part = walk->plan->options.requests || track->range.until_tick > 0;
+    switch (edge->kind) {
+    case OTRACE_EDGE_END:
+        return edge->end_ns > walk->until_ns;
+    case OTRACE_EDGE_EVENT:
+        return is_part && !track->range.open && edge->flags & OTRACE_CALL_OPEN;
+    case OTRACE_EDGE_OPEN:
+        return is_part && !track->range.open;
+    default:
+        return track->range.until_tick > 0 && edge->start_tick >= track->range.until_tick;
+    }
+}
+
+/* What is open where the part ends goes on. */
+static void leave_open(struct otrace_otlp_walk *walk) {
+    const struct otrace_otlp_track *track = &walk->plan->tracks[walk->track];
+    int64_t end_ns = track->open_end_ns;
+    walk->now_ns = end_ns > walk->now_ns ? end_ns : walk->now_ns;
+    for (uint32_t at = 0; at < walk->depth; at++) {
+        walk->stack[at].flags |= OTRACE_CALL_OPEN;
+    }
+}
+
+static int visit_all(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                     struct otrace_decoder *decoder) {
+    struct otrace_otlp_track *track = &walk->plan->tracks[walk->track];
+    struct otrace_edge edge;
+    uint32_t open_at = 0;
+    uint64_t edges = 0;
+    int status;
+    while ((status = otrace_decoder_next(decoder, &edge)) > 0) {
+        if (is_behind(walk, &edge) || (!visitor->measures && edges == track->edges)) {
+            status = STOP;
+            break;
+        }
+        status = visit(walk, visitor, &edge, &open_at);
+        if (status != 0) {
+            break;
+        }
+        edges++;
+    }
+    if (status == STOP) {
+        leave_open(walk);
+        status = 0;
+    }
+    if (visitor->measures) {
+        track->edges = edges;
+    }
+    while (status == 0 && walk->depth > 0) {
+        status = pop_silent(walk, visitor);
+    }
+    return status;
+}
+
+/* Chunks that were there in pass 1 must still be there. */
+static int check_chunks(struct otrace_otlp_track *track, const struct otrace_decoder *decoder,
+                        bool measures) {
+    struct otrace_decode_counts counts;
+    otrace_decoder_counts(decoder, &counts);
+    if (measures) {
+        track->taken_over = counts.taken_over;
+    }
+    return counts.taken_over == track->taken_over ? 0 : OTRACE_READ_TAKEN_OVER;
 }
 
 int otrace_otlp_walk_track(struct otrace_otlp *plan, uint32_t track,
@@ -127,21 +223,27 @@ int otrace_otlp_walk_track(struct otrace_otlp *plan, uint32_t track,
     if (plan->capture != NULL) {
         return otrace_otlp_capture_walk(plan, track, visitor);
     }
-    struct otrace_otlp_walk walk = {.plan = plan, .track = track};
-    const struct otrace_otlp_track *source = &plan->tracks[track];
+    struct otrace_otlp_track *source = &plan->tracks[track];
+    struct otrace_otlp_walk walk = {.plan = plan, .track = track, .measures = visitor->measures};
+    uint64_t until = source->range.until_tick;
+    walk.until_ns = until == 0 ? INT64_MAX : otrace_clock_convert(source->clock, until);
     struct otrace_decoder *decoder;
     int status = otrace_decoder_new(source->segment, source->index, source->clock,
                                     OTRACE_DECODE_BEGINS, &decoder);
     if (status != 0) {
         return status;
     }
-    struct otrace_edge edge;
-    uint32_t open_at = 0;
-    while (status == 0 && (status = otrace_decoder_next(decoder, &edge)) > 0) {
-        status = visit(&walk, visitor, &edge, &open_at);
+    struct otrace_track part;
+    otrace_otlp_part_of(source, &part);
+    otrace_decoder_limit(decoder, &part);
+    plan->next_tick = visitor->measures ? 0 : plan->next_tick;
+    status = visit_all(&walk, visitor, decoder);
+    if (visitor->measures && plan->next_tick == 0) {
+        bool none = walk.last_tick < source->range.from_tick;
+        plan->next_tick = none ? source->range.from_tick : walk.last_tick + 1;
     }
-    while (status == 0 && walk.depth > 0) {
-        status = pop_silent(&walk, visitor);
+    if (status == 0) {
+        status = check_chunks(source, decoder, visitor->measures);
     }
     otrace_decoder_free(decoder);
     free(walk.stack);

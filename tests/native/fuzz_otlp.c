@@ -86,6 +86,18 @@ static void check_segment(struct otrace_segment *segment) {
     struct otrace_otlp *plan = otlp_plan(segment, clock, &limits);
     otlp_check(plan);
     otrace_otlp_free(plan);
+    static const uint8_t kinds[] = {0, 2, 0, 0, 1};
+    struct otlp_requests requests = {kinds, sizeof kinds, {.open = pick(2)}};
+    uint64_t from = 0;
+    limits.windows = 64;
+    for (uint32_t track = 0, more = 1; track < info.tracks && pick(4) == 0; track += !more) {
+        requests.range.from_tick = more ? from : 0;
+        plan = otlp_plan_requests(segment, track, clock, &limits, &requests);
+        otlp_check(plan);
+        more = (uint32_t)otrace_otlp_next(plan, &from);
+        CHECK(!more || from > requests.range.from_tick);
+        otrace_otlp_free(plan);
+    }
     otrace_clock_free(clock);
 }
 

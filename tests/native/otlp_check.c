@@ -38,7 +38,7 @@ static void check_span(const struct otrace_otlp *plan, uint32_t at,
     const struct otrace_otlp_part *part = &otrace_otlp_cell(plan, at, span->track)->part;
     CHECK(span->id != 0 && span->end_ns > span->start_ns);
     if (span->keeper == OTRACE_OTLP_NONE) {
-        CHECK_EQUAL(span->parent_id, part->span_id);
+        CHECK_EQUAL(span->parent_id, plan->options.requests ? 0 : part->span_id);
         CHECK(span->start_ns >= part->first_ns);
         CHECK(span->end_ns <= part->last_ns || span->end_ns == span->start_ns + 1);
         return;
@@ -88,8 +88,35 @@ static void check_bytes(struct otrace_otlp *plan, uint32_t window, uint32_t trac
     CHECK((block.size > 0) == (part.marks > 0));
 }
 
+struct otrace_otlp *otlp_plan_requests(struct otrace_segment *segment, uint32_t track,
+                                       const struct otrace_clock *clock,
+                                       const struct otlp_limits *limits,
+                                       const struct otlp_requests *requests) {
+    struct otrace_otlp_options options = {
+        .max_spans = limits->max_spans,
+        .max_depth = limits->max_depth,
+        .windows = limits->windows,
+        .window_ns = limits->window_ns,
+        .tracks = 1,
+        .salt = 7,
+        .base_wall_ns = 1,
+        .requests = 1,
+    };
+    struct otrace_otlp *plan;
+    CHECK_EQUAL(otrace_otlp_new(&options, &plan), 0);
+    CHECK_EQUAL(otrace_otlp_add_track(plan, segment, track, clock, 0, "", 0), 0);
+    CHECK_EQUAL(otrace_otlp_set_requests(plan, 0, requests->kinds, requests->count, 1), 0);
+    CHECK_EQUAL(otrace_otlp_set_range(plan, 0, &requests->range), 0);
+    CHECK_EQUAL(otrace_otlp_measure(plan, 0), 0);
+    CHECK_EQUAL(otrace_otlp_select(plan), 0);
+    CHECK_EQUAL(otrace_otlp_collect(plan, 0), 0);
+    CHECK_EQUAL(otrace_otlp_finish(plan), 0);
+    return plan;
+}
+
 void otlp_check(struct otrace_otlp *plan) {
-    for (uint32_t at = 0; at < plan->options.windows; at++) {
+    uint32_t windows = plan->options.requests ? plan->found_count : plan->options.windows;
+    for (uint32_t at = 0; at < windows; at++) {
         const struct otrace_otlp_window *window = &plan->windows[at];
         uint64_t calls = 0, single = 0, collapsed = 0, in_collapsed = 0, left_out = 0, counted = 0;
         CHECK(window->spans_count + window->collapsed_count <= plan->options.max_spans);

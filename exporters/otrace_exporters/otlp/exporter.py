@@ -52,6 +52,11 @@ def parse_seconds(text: str) -> float:
     return parse_duration(text) / 1e9
 
 
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Globs, separated by commas."""
+    return tuple(pattern.strip() for pattern in text.split(",") if pattern.strip())
+
+
 OPTIONS = (
     ExporterOption("endpoint", str, None, "Where to send: http://HOST:PORT."),
     ExporterOption("protocol", str, None, "http/protobuf or grpc."),
@@ -71,6 +76,12 @@ OPTIONS = (
     ExporterOption("max_spans", parse_max_spans, 5000, "The most spans a trace."),
     ExporterOption("max_depth", parse_max_depth, 256, "The deepest call that becomes a span."),
     ExporterOption("window", parse_window, 60.0, "A longer run is a trace for each such time."),
+    ExporterOption(
+        "request",
+        parse_patterns,
+        (),
+        "Functions whose outermost call is a trace of its own: GLOB,GLOB on names with module.",
+    ),
 )
 
 
@@ -123,11 +134,13 @@ def choose(
 
     from otrace import __version__
     from otrace_exporters.otlp.context import parent_from
+    from otrace_exporters.otlp.entries import Entries
     from otrace_exporters.otlp.facts import program_name
     from otrace_exporters.otlp.mapping import Traces
     from otrace_exporters.otlp.resource import service_name
-    from otrace_exporters.otlp.selection import Budget, select
+    from otrace_exporters.otlp.selection import Budget, Salts, select
 
+    entries = Entries(as_patterns(options, "request"))
     budget = Budget(
         max_spans=as_int(options, "max_spans"),
         max_depth=as_int(options, "max_depth"),
@@ -135,7 +148,13 @@ def choose(
     )
     service = service_name(program_name(recording), os.environ, str(options.get("service") or ""))
     return Traces(
-        select(recording, budget, secrets.randbits(64), progress),
+        select(
+            recording,
+            budget,
+            Salts(secrets.randbits(64), secrets.randbits(64)),
+            entries,
+            progress,
+        ),
         service=service,
         version=__version__,
         environment=os.environ,
@@ -182,6 +201,14 @@ def as_int(options: Mapping[str, object], name: str) -> int:
     value = options[name]
     if not isinstance(value, int):
         raise UsageError(f"option otlp.{name} is {value!r}: not a whole number")
+    return value
+
+
+def as_patterns(options: Mapping[str, object], name: str) -> tuple[str, ...]:
+    """An option that was parsed to globs."""
+    value = options[name]
+    if not isinstance(value, tuple):
+        raise UsageError(f"option otlp.{name} is {value!r}: not a list of globs")
     return value
 
 

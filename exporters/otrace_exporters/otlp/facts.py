@@ -33,13 +33,10 @@ class Totals:
         )
 
 
-def totals_of(threads: Iterable[tuple[int, Track, Part]]) -> Totals:
-    """The totals of a process's threads in a window."""
+def totals_of(parts: Iterable[Part]) -> Totals:
+    """The totals of threads in a window."""
     return sum(
-        (
-            Totals(part.calls, part.spans, part.collapsed_calls, part.left_out)
-            for _, _, part in threads
-        ),
+        (Totals(part.calls, part.spans, part.collapsed_calls, part.left_out) for part in parts),
         Totals(),
     )
 

@@ -2,7 +2,7 @@
 
 A run is one trace: a span for each process, below it one for each thread's work, below that the
 calls. A run longer than the window is several: what begins in a later window is a trace of its
-own, whose root is linked to the run's.
+own, whose root is linked to the run's. So is each request that a server handles.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otrace.encoding_otlp import Part
-from otrace_exporters.otlp import facts, resource
+from otrace_exporters.otlp import facts, request_traces, resource
 from otrace_exporters.otlp.batches import Spans
 from otrace_exporters.otlp.context import ParentContext
 from otrace_exporters.otlp.facts import Totals
-from otrace_exporters.otlp.selection import Selection
+from otrace_exporters.otlp.request_traces import RequestSource
+from otrace_exporters.otlp.selection import Selection, process_end
 from otrace_exporters.otlp.spans import OwnSpan, Trace
 
 if TYPE_CHECKING:
@@ -88,6 +89,25 @@ class Traces:
         """All spans, the root of a trace first."""
         for window in range(self.selection.windows):
             yield from self._window(window)
+        for place, process in enumerate(self.selection.processes):
+            yield from self._requests(place, process)
+
+    def _requests(self, place: int, process: Process) -> Iterator[Spans]:
+        selection = self.selection
+        kinds = selection.entries.kinds_of(process)
+        end_ns = process_end(process) if kinds else 0
+        for track in process.tracks if kinds else ():
+            source = RequestSource(track, kinds, end_ns, self.recording.start_wall_ns)
+            plans = request_traces.plans(
+                source, selection.budget, selection.salts, 0, leave_open=False
+            )
+            for plan, _ in plans:
+                for trace, totals, spans in request_traces.spans_of(
+                    plan, self._headers[place], self._run
+                ):
+                    self.sent_traces.append(trace)
+                    self.totals += totals
+                    yield from spans
 
     def _window(self, window: int) -> Iterator[Spans]:
         works = [
@@ -99,12 +119,14 @@ class Traces:
             return
         if works[0].place != self.main and any(work.place == self.main for work in works):
             works.sort(key=lambda work: work.place != self.main)
-        totals = sum((facts.totals_of(work.threads) for work in works), Totals())
+        totals = facts.totals_of(part for work in works for _, _, part in work.threads)
         self.totals += totals
         self.sent_traces.append(self.traces[window])
         root = works[0]
         for work in works:
             self._own_ids[window, work.place] = self.selection.plan.own_id(window, work.place)
+        if window == 0:
+            self._run = self.traces[0], self._own_ids[0, root.place]
         for work in works:
             span = self._process_span(window, work, root)
             if work is root:
@@ -154,8 +176,8 @@ class Traces:
         if window == 0 and self.parent is not None:
             root.parent_id = self.parent.span_id
             root.remote_parent = True
-        elif window > 0 and (0, self.main) in self._own_ids:
-            root.link = self.traces[0], self._own_ids[0, self.main]
+        elif window > 0:
+            root.link = self._run
         if window == 0 and self.selection.unsent:
             calls = sum(track.summary().calls for track in self.selection.unsent)
             root.attributes = {

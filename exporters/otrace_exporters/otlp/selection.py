@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from otrace_exporters.otlp.wire import Value, key_value
 
 if TYPE_CHECKING:
     from otrace.recording import Process, Recording, Track
+    from otrace_exporters.otlp.entries import Entries
 
 WINDOWS_MAX = 100  # a longer run gets longer windows: memory is for all windows at once
 SPANS_MAX = 500_000
@@ -25,7 +28,15 @@ class Budget:
     """Spans of a trace, all kinds."""
     max_depth: int
     window_ns: int
-    """A longer run is several traces."""
+    """A longer run is several traces; of a longer request the rest is other work again."""
+
+
+@dataclass(frozen=True)
+class Salts:
+    """Random numbers that the ids of an export are made of."""
+
+    calls: int
+    requests: int
 
 
 @dataclass
@@ -33,6 +44,9 @@ class Selection:
     """A recording whose calls have been chosen."""
 
     recording: Recording
+    budget: Budget
+    salts: Salts
+    entries: Entries
     plan: SpanPlan
     windows: int
     window_ns: int
@@ -57,7 +71,11 @@ class Selection:
 
 
 def select(
-    recording: Recording, budget: Budget, salt: int, progress: Callable[[float], None]
+    recording: Recording,
+    budget: Budget,
+    salts: Salts,
+    entries: Entries,
+    progress: Callable[[float], None],
 ) -> Selection:
     """Choose the calls of a recording. `progress` hears of 0.0 to 1.0."""
     windows, window_ns = windows_of(recording, budget)
@@ -70,21 +88,17 @@ def select(
         window_ns=window_ns,
         tracks=own - len(processes),
         base_wall_ns=recording.start_wall_ns,
-        salt=salt,
+        salt=salts.calls,
+        requests_salt=salts.requests,
     )
-    selection = Selection(recording, plan, windows, window_ns, processes, unsent=unsent)
+    selection = Selection(
+        recording, budget, salts, entries, plan, windows, window_ns, processes, unsent=unsent
+    )
     for index, found in enumerate(tracks):
         end_ns = process_end(processes[index])  # of calls that never ended
+        kinds = entries.kinds_of(processes[index])
         selection.numbers[index] = [
-            (
-                plan.add_track(
-                    track,
-                    end_ns if track.end_ns is None else track.end_ns,
-                    encode(thread_attributes(track)),
-                ),
-                track,
-            )
-            for track in found
+            (add_track(plan, track, end_ns, kinds), track) for track in found
         ]
     numbers = [number for found in selection.numbers.values() for number, _ in found]
     for done, number in enumerate(numbers):
@@ -96,6 +110,22 @@ def select(
         progress((done + 1) / len(numbers) / 2 + 0.5)
     plan.finish()
     return selection
+
+
+def add_track(plan: SpanPlan, track: Track, end_ns: int, kinds: bytes) -> int:
+    """Add a track to a plan; returns its number. `kinds` says which functions are requests."""
+    number = plan.add_track(
+        track, end_ns if track.end_ns is None else track.end_ns, encode(thread_attributes(track))
+    )
+    if kinds:
+        plan.set_requests(number, kinds, identity_of(track))
+    return number
+
+
+def identity_of(track: Track) -> int:
+    """A number of the track's own in its recording, however often that is read."""
+    name = f"{os.path.basename(track.process.path)}:{track.id}"
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
 
 
 def windows_of(recording: Recording, budget: Budget) -> tuple[int, int]:

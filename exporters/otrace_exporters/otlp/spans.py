@@ -31,6 +31,12 @@ class Trace:
     state: str = ""
 
 
+def encode_link(trace: Trace, span_id: bytes) -> bytes:
+    """A link to a span, as Span's field `links`."""
+    flags = fixed32_field(6, SAMPLED | REMOTE_IS_KNOWN)
+    return bytes_field(13, bytes_field(1, trace.id) + bytes_field(2, span_id) + flags)
+
+
 @dataclass
 class OwnSpan:
     """A span of a process's or a thread's work. Times are in nanoseconds since the epoch."""
@@ -69,11 +75,7 @@ class OwnSpan:
         if self.dropped_events:
             parts.append(number_field(12, self.dropped_events))
         if self.link is not None:
-            other, span_id = self.link
-            flags = fixed32_field(6, SAMPLED | REMOTE_IS_KNOWN)
-            parts.append(
-                bytes_field(13, bytes_field(1, other.id) + bytes_field(2, span_id) + flags)
-            )
+            parts.append(encode_link(*self.link))
         if self.error is not None:
             parts.append(bytes_field(15, text_field(2, self.error) + number_field(3, STATUS_ERROR)))
         flags_set = SAMPLED | REMOTE_IS_KNOWN | (REMOTE if self.remote_parent else 0)

@@ -1,0 +1,77 @@
+"""Requests as traces: each is the outermost call of a function that handles one, with its calls."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from otrace.encoding_otlp import SpanPlan
+from otrace_exporters.otlp import facts
+from otrace_exporters.otlp.batches import Spans
+from otrace_exporters.otlp.facts import Totals
+from otrace_exporters.otlp.selection import Budget, Salts, add_track, encode
+from otrace_exporters.otlp.spans import Trace, encode_link
+
+if TYPE_CHECKING:
+    from otrace.recording import Track
+
+AT_ONCE = 256  # requests of a plan; it ends earlier when they are large
+
+
+@dataclass(frozen=True)
+class RequestSource:
+    """A track that may hold requests."""
+
+    track: Track
+    kinds: bytes
+    """By name id the kind of a request's span, or 0."""
+    end_ns: int
+    """When calls end that never ended."""
+    base_wall_ns: int
+
+
+def plans(
+    source: RequestSource, budget: Budget, salts: Salts, from_tick: int, *, leave_open: bool
+) -> Iterator[tuple[SpanPlan, int]]:
+    """The requests that begin at a tick or later, some at a time, and where the next ones begin.
+
+    `leave_open`: those that go on are left for another time. Raises RecordingError.
+    """
+    more = True
+    while more:
+        plan = SpanPlan(
+            max_spans=budget.max_spans,
+            max_depth=budget.max_depth,
+            windows=AT_ONCE,
+            window_ns=budget.window_ns,
+            tracks=1,
+            base_wall_ns=source.base_wall_ns,
+            salt=secrets.randbits(64),
+            requests_salt=salts.requests,
+            of_requests=True,
+        )
+        number = add_track(plan, source.track, source.end_ns, source.kinds)
+        plan.set_range(number, from_tick, leave_open=leave_open)
+        plan.measure(number)
+        plan.select()
+        plan.collect(number)
+        plan.finish()
+        from_tick, more = plan.next()
+        yield plan, from_tick
+
+
+def spans_of(
+    plan: SpanPlan, header: tuple[bytes, bytes], run: tuple[Trace, bytes]
+) -> Iterator[tuple[Trace, Totals, list[Spans]]]:
+    """The traces of a plan of requests, each linked to a span of the run's."""
+    for window, request in enumerate(plan.requests()):
+        trace = Trace(request.trace_id)
+        totals = facts.totals_of([plan.part(window, 0)])
+        plan.set_root(encode_link(*run) + encode(facts.totals_attributes(totals)))
+        yield (
+            trace,
+            totals,
+            [Spans(*header, block.data, block.spans) for block in plan.blocks(window, 0, trace.id)],
+        )
