@@ -31,6 +31,28 @@ static inline uintptr_t otrace_code_extra(PyObject *code, Py_ssize_t index) {
     return extra != NULL && extra->size > index ? (uintptr_t)extra->extras[index] : 0;
 }
 
+/* Stores `value` in the slot. The interpreter's own setter makes room for every user of co_extra,
+ * and when the code dies each one's free function is called, also with nothing to free: others
+ * would hear of all code, and some for the first time of NULL. So new room ends with our slot.
+ * Returns 0, or -1 with an exception set. */
+static inline int otrace_code_set_extra(PyObject *code, Py_ssize_t index, uintptr_t value) {
+#ifndef Py_GIL_DISABLED
+    void **place = &((PyCodeObject *)code)->co_extra;
+    if (*place == NULL) {
+        size_t slots = (size_t)index + 1;
+        struct otrace_code_extra *extra =
+            (struct otrace_code_extra *)PyMem_Calloc(1, sizeof *extra + slots * sizeof(void *));
+        if (extra == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        extra->size = (Py_ssize_t)slots;
+        *place = extra;
+    }
+#endif
+    return OTRACE_CODE_SET_EXTRA(code, index, (void *)value);
+}
+
 /* A method-wrapper ([].__len__): CPython keeps the struct private, unchanged since 2.2. */
 struct otrace_method_wrapper {
     PyObject_HEAD PyWrapperDescrObject *descr;

@@ -107,7 +107,7 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     otrace_text_drop(&module);
     otrace_text_drop(&name);
     otrace_text_drop(&file);
-    if (OTRACE_CODE_SET_EXTRA(object, otrace_tag_index, (void *)(uintptr_t)tag) != 0) {
+    if (otrace_code_set_extra(object, otrace_tag_index, (uintptr_t)tag) != 0) {
         PyErr_Clear();
     }
     return tag;

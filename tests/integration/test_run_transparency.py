@@ -353,6 +353,22 @@ CASES = [
         "    m.set_events(2, 0)\n    m.free_tool_id(2)\n    print(m.get_tool(0), m.get_tool(2))\n"
         "print(seen)\n",
     ),
+    Case(
+        "another user of co_extra",
+        "import ctypes\nfreed = []\n"
+        "free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(freed.append)\n"
+        "def api(name, *types):\n"
+        "    for prefix in ('PyUnstable_', '_Py'):\n"
+        "        if hasattr(ctypes.pythonapi, prefix + name):\n"
+        "            function = ctypes.pythonapi[prefix + name]\n"
+        "            function.argtypes = types\n            return function\n"
+        "index = api('Eval_RequestCodeExtraIndex', ctypes.c_void_p)(free)\n"
+        "put = api('Code_SetExtra', ctypes.py_object, ctypes.c_ssize_t, ctypes.c_void_p)\n"
+        "def make(extra):\n    names = {}\n    exec('def f(): return 1', names)\n"
+        "    names['f']()\n    if extra:\n        put(names['f'].__code__, index, extra)\n"
+        "    names.clear()\n"
+        "for n in range(100):\n    make(n % 40)\nprint(freed)\n",
+    ),
     Case("generators at the end", "def g():\n    try:\n        yield 1\n    finally:\n"
          "        print('closed')\nx = g()\nnext(x)\ny = g()\nnext(y)\ndel y\nprint('end')\n"),
     Case("greetings from C", "import ctypes, functools\nprint(sorted([3, 1, 2],"
