@@ -280,6 +280,12 @@ int otrace_track_summarize(struct otrace_segment *segment, uint32_t track_index,
  * Each `next` writes at most `capacity` bytes (at least 4096), sets *written, and returns 0; at
  * the end *written is 0. Blocks are cut anywhere: put one behind the other they are the text. */
 
+/* What an encoder has written so far. */
+struct otrace_encoded {
+    uint64_t calls;   /* Python and C */
+    int64_t first_ns; /* the first start of a call or nested event, -1: none */
+};
+
 struct otrace_chrome;
 
 /* Rows of one track, each followed by ",\n". pid and tid are what the rows say. */
@@ -288,6 +294,7 @@ int otrace_chrome_new(struct otrace_segment *segment, uint32_t track_index,
                       struct otrace_chrome **chrome);
 int otrace_chrome_next(struct otrace_chrome *chrome, char *buffer, size_t capacity,
                        size_t *written);
+void otrace_chrome_encoded(const struct otrace_chrome *chrome, struct otrace_encoded *encoded);
 void otrace_chrome_free(struct otrace_chrome *chrome);
 
 /* One thread's track in a Perfetto trace; texts are copied. */
@@ -314,6 +321,8 @@ int otrace_perfetto_new(struct otrace_segment *segment, uint32_t track_index,
                         struct otrace_perfetto **perfetto);
 int otrace_perfetto_next(struct otrace_perfetto *perfetto, char *buffer, size_t capacity,
                          size_t *written);
+void otrace_perfetto_encoded(const struct otrace_perfetto *perfetto,
+                             struct otrace_encoded *encoded);
 void otrace_perfetto_free(struct otrace_perfetto *perfetto);
 
 struct otrace_dump;

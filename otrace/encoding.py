@@ -1,8 +1,7 @@
 """Native encoders: a track's calls as Chrome Trace JSON rows or Perfetto packets.
 
-Each yields blocks that, one behind the other, are the text. A block is valid until the next one is
-asked for: write it, or copy it. Encoding runs without the GIL, and memory does not grow with the
-number of calls. Errors are RecordingError.
+Encoding runs without the GIL, and memory does not grow with the number of calls. Errors are
+RecordingError.
 """
 
 from __future__ import annotations
@@ -18,9 +17,49 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 1 << 18
 
 
+class Blocks:
+    """Iterates over blocks that, one behind the other, are the text.
+
+    A block is valid until the next one is asked for: write it, or copy it.
+    """
+
+    def __init__(self, track: Track, encoder: str, cursor: Any, block_size: int) -> None:
+        self._advance = getattr(lib, f"otrace_{encoder}_next")
+        self._get_encoded = getattr(lib, f"otrace_{encoder}_encoded")
+        self._cursor = ffi.gc(cursor, getattr(lib, f"otrace_{encoder}_free"))
+        self._track = track  # holds the segment and the clock
+        self._memory = bytearray(block_size)
+        self._block = ffi.from_buffer("char[]", self._memory, require_writable=True)
+        self._written = ffi.new("size_t *")
+        self._encoded = ffi.new("struct otrace_encoded *")
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self
+
+    def __next__(self) -> memoryview:
+        status = self._advance(self._cursor, self._block, len(self._memory), self._written)
+        check(status, _what(self._track))
+        if self._written[0] == 0:
+            raise StopIteration
+        return memoryview(self._memory)[: self._written[0]]
+
+    @property
+    def calls(self) -> int:
+        """Calls encoded so far, Python and C."""
+        self._get_encoded(self._cursor, self._encoded)
+        calls: int = self._encoded.calls
+        return calls
+
+    @property
+    def first_ns(self) -> int | None:
+        """When the first call began, after the recording's start. Exact when all is encoded."""
+        self._get_encoded(self._cursor, self._encoded)
+        return None if self._encoded.first_ns < 0 else int(self._encoded.first_ns)
+
+
 def chrome_blocks(
     track: Track, *, pid: int | None = None, tid: int | None = None, block_size: int = BLOCK_SIZE
-) -> Iterator[memoryview]:
+) -> Blocks:
     r"""The track's rows as JSON, each followed by `,\n`.
 
     `pid` and `tid` are what the rows say; default: the process's and the thread's OS ids. `ts` is
@@ -32,7 +71,7 @@ def chrome_blocks(
     tid = track.os_tid if tid is None else tid
     status = lib.otrace_chrome_new(process._segment, track._index, process._clock, pid, tid, out)
     check(status, _what(track))
-    return _blocks(track, out[0], lib.otrace_chrome_next, lib.otrace_chrome_free, block_size)
+    return Blocks(track, "chrome", out[0], block_size)
 
 
 def perfetto_process(
@@ -71,7 +110,7 @@ def perfetto_blocks(
     name: str | None = None,
     order: int = 0,
     block_size: int = BLOCK_SIZE,
-) -> Iterator[memoryview]:
+) -> Blocks:
     """The track's packets, its description first.
 
     `sequence` (from 1) and the uuids (not 0) are unique in the file, `tid` in the process;
@@ -100,31 +139,8 @@ def perfetto_blocks(
         process._segment, track._index, process._clock, description, out
     )
     check(status, _what(track))
-    return _blocks(track, out[0], lib.otrace_perfetto_next, lib.otrace_perfetto_free, block_size)
+    return Blocks(track, "perfetto", out[0], block_size)
 
 
 def _what(track: Track) -> str:
     return f"track {track.id} of process {track.process.pid}"
-
-
-def _blocks(
-    track: Track, cursor: Any, advance: Any, free: Any, block_size: int
-) -> Iterator[memoryview]:
-    """Pulls blocks; holds the track, and with it the segment and the clock, while it does."""
-    cursor = ffi.gc(cursor, free)  # also when the blocks are never asked for
-    memory = bytearray(block_size)
-    block = ffi.from_buffer("char[]", memory, require_writable=True)
-    written = ffi.new("size_t *")
-
-    def pull() -> Iterator[memoryview]:
-        view = memoryview(memory)
-        try:
-            while True:
-                check(advance(cursor, block, block_size, written), _what(track))
-                if written[0] == 0:
-                    return
-                yield view[: written[0]]
-        finally:
-            ffi.release(cursor)
-
-    return pull()

@@ -14,7 +14,7 @@ from otrace.exporting import (
     check_output,
     open_output,
 )
-from otrace_exporters.numbers import Numbers, used_tracks
+from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
     from otrace.recording import Recording, Track
@@ -46,19 +46,20 @@ class ChromeExporter:
         from otrace.encoding import chrome_blocks
 
         rows, tracks = describe(recording)
-        calls = sum(track.summary().calls for track, _, _ in tracks)
-        expected = max(calls * BYTES_A_CALL, 1)
-        encoded = 0
+        expected = estimate_calls(recording) * BYTES_A_CALL
+        encoded = calls = 0
         with open_output(needed(target)) as output:
             output.write(b'{"traceEvents":[\n')
             for row in rows[1:]:
                 output.write(row + b",\n")
             for track, pid, tid in tracks:
-                for block in chrome_blocks(track, pid=pid, tid=tid):
+                blocks = chrome_blocks(track, pid=pid, tid=tid)
+                for block in blocks:
                     output.write(block)
                     encoded += len(block)
                     if progress is not None:
                         progress(encoded / expected)
+                calls += blocks.calls
             output.write(rows[0])  # the one row without a comma behind it
             output.write(b'\n],\n"displayTimeUnit":"ns",\n"otherData":')
             output.write(encode(other_data(recording)) + b"}\n")
@@ -72,16 +73,15 @@ def needed(target: str | None) -> str:
 
 
 def describe(recording: Recording) -> tuple[list[bytes], list[tuple[Track, int, int]]]:
-    """(metadata rows, (track, pid, tid) of each track to write)."""
+    """(metadata rows, (track, pid, tid) of each track)."""
     rows: list[bytes] = []
     tracks: list[tuple[Track, int, int]] = []
     pids, tids = Numbers(), Numbers()
-    for position, used in used_tracks(recording):
-        process = recording.processes[position]
+    for position, process in enumerate(recording.processes):
         pid = pids.take(process.pid)
         rows.append(metadata("process_sort_index", pid, 0, {"sort_index": position}))
         rows.append(metadata("process_name", pid, 0, {"name": process.name}))
-        for track in used:
+        for track in process.tracks:
             tid = tids.take(track.os_tid)
             tracks.append((track, pid, tid))
             rows.append(metadata("thread_name", pid, tid, {"name": track.name}))

@@ -1,4 +1,4 @@
-"""Process and thread numbers that are unique in a file.
+"""Numbers for files: of processes and threads, unique in a file; and how many calls to expect.
 
 Viewers tell processes and threads apart by number, and the system gives numbers out again: to a
 thread after another has ended, to the same process after it has called exec.
@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from otrace.recording import Recording, Track
+    from otrace.recording import Recording
 
 FIRST_INVENTED = 10_000_000  # above the largest number of a process on Linux, 4,194,304
+RECORD_BYTES_A_CALL = 8
 
 
 class Numbers:
@@ -29,12 +30,7 @@ class Numbers:
         return wanted
 
 
-def used_tracks(recording: Recording) -> list[tuple[int, list[Track]]]:
-    """For each process its position and its tracks with records; a process without any has []."""
-    return [
-        (
-            position,
-            [track for track in process.tracks if track.summary().first_ns is not None],
-        )
-        for position, process in enumerate(recording.processes)
-    ]
+def estimate_calls(recording: Recording) -> int:
+    """About how many calls there are, without reading them; for progress bars."""
+    used = sum(process.sizes.bytes_used for process in recording.processes)
+    return max(used // RECORD_BYTES_A_CALL, 1)

@@ -12,12 +12,12 @@ from otrace.exporting import (
     check_output,
     open_output,
 )
-from otrace_exporters.numbers import Numbers, used_tracks
+from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
     from otrace.recording import Recording
 
-BYTES_A_CALL = 29  # for the progress bar alone
+BYTES_A_CALL = 27  # for the progress bar alone
 SEQUENCES_A_TRACK = 2
 PROCESS_SEQUENCE = 1
 FIRST_TRACK_SEQUENCE = 2
@@ -46,14 +46,12 @@ class PerfettoExporter:
         from otrace.encoding import perfetto_blocks, perfetto_process
 
         assert target is not None
-        used = used_tracks(recording)
-        calls = sum(track.summary().calls for _, tracks in used for track in tracks)
-        expected = max(calls * BYTES_A_CALL, 1)
+        expected = estimate_calls(recording) * BYTES_A_CALL
         pids, tids = Numbers(), Numbers()
-        uuid, sequence, encoded = 1, FIRST_TRACK_SEQUENCE, 0
+        uuid, sequence, encoded, calls = 1, FIRST_TRACK_SEQUENCE, 0, 0
         with open_output(target) as output:
-            for position, tracks in used:
-                process, process_uuid = recording.processes[position], uuid
+            for position, process in enumerate(recording.processes):
+                process_uuid = uuid
                 pid = pids.take(process.pid)
                 output.write(
                     perfetto_process(
@@ -65,7 +63,7 @@ class PerfettoExporter:
                     )
                 )
                 uuid += 1
-                for order, track in enumerate(tracks):
+                for order, track in enumerate(process.tracks):
                     blocks = perfetto_blocks(
                         track,
                         sequence=sequence,
@@ -84,4 +82,5 @@ class PerfettoExporter:
                         encoded += len(block)
                         if progress is not None:
                             progress(encoded / expected)
+                    calls += blocks.calls
         return ExportResult(target, calls, output.written)

@@ -22,6 +22,7 @@ struct otrace_chrome {
     struct otrace_segment *segment;
     struct otrace_decoder *decoder;
     struct otrace_output output;
+    struct otrace_encoded encoded;
     struct fragment *fragments; /* by name id */
     char head[96];              /* `{"ph":"X","pid":1,"tid":2,"ts":` */
     size_t head_size;
@@ -266,6 +267,15 @@ static void append_loss(struct otrace_chrome *chrome, const struct otrace_track 
     }
 }
 
+static inline void count_call(struct otrace_encoded *encoded, const struct otrace_edge *edge) {
+    if (edge->kind == OTRACE_EDGE_END || edge->kind == OTRACE_EDGE_OPEN) {
+        encoded->calls += !(edge->flags & OTRACE_CALL_EVENT);
+        if (encoded->first_ns < 0 || edge->start_ns < encoded->first_ns) {
+            encoded->first_ns = edge->start_ns;
+        }
+    }
+}
+
 static void append_edge(struct otrace_chrome *chrome, const struct otrace_edge *edge) {
     switch (edge->kind) {
     case OTRACE_EDGE_INSTANT:
@@ -317,6 +327,7 @@ int otrace_chrome_new(struct otrace_segment *segment, uint32_t track_index,
         return OTRACE_READ_NO_MEMORY;
     }
     chrome->segment = segment;
+    chrome->encoded.first_ns = -1;
     chrome->pid = pid;
     chrome->fragments_count = segment->names_count + 1;
     chrome->head_size =
@@ -336,6 +347,10 @@ int otrace_chrome_new(struct otrace_segment *segment, uint32_t track_index,
         *out = NULL;
     }
     return status;
+}
+
+void otrace_chrome_encoded(const struct otrace_chrome *chrome, struct otrace_encoded *encoded) {
+    *encoded = chrome->encoded;
 }
 
 void otrace_chrome_free(struct otrace_chrome *chrome) {
@@ -363,6 +378,7 @@ int otrace_chrome_next(struct otrace_chrome *chrome, char *buffer, size_t capaci
     otrace_output_begin(output, buffer, capacity);
     while (!otrace_output_full(output) &&
            (status = otrace_decoder_next(chrome->decoder, &edge)) > 0) {
+        count_call(&chrome->encoded, &edge);
         if (!write_plain(chrome, &edge)) {
             append_edge(chrome, &edge);
         }

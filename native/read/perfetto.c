@@ -80,6 +80,7 @@ static inline void end_packet(struct otrace_perfetto *perfetto, char *packet, ch
 }
 
 static inline void write_begin(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    perfetto->encoded.calls++;
     const struct otrace_segment *segment = perfetto->segment;
     struct perfetto_name *known =
         edge->id <= segment->names_count ? perfetto->names + edge->id : &perfetto->stranger;
@@ -149,6 +150,7 @@ int otrace_perfetto_new(struct otrace_segment *segment, uint32_t track_index,
         return OTRACE_READ_NO_MEMORY;
     }
     perfetto->segment = segment;
+    perfetto->encoded.first_ns = -1;
     perfetto->sequence = track->sequence;
     perfetto->process_uuid = track->process_uuid;
     perfetto->thread_uuid = track->thread_uuid;
@@ -165,6 +167,11 @@ int otrace_perfetto_new(struct otrace_segment *segment, uint32_t track_index,
         *out = NULL;
     }
     return status;
+}
+
+void otrace_perfetto_encoded(const struct otrace_perfetto *perfetto,
+                             struct otrace_encoded *encoded) {
+    *encoded = perfetto->encoded;
 }
 
 void otrace_perfetto_free(struct otrace_perfetto *perfetto) {
@@ -191,6 +198,9 @@ int otrace_perfetto_next(struct otrace_perfetto *perfetto, char *buffer, size_t 
     otrace_output_begin(output, buffer, capacity);
     while (!otrace_output_full(output) &&
            (status = otrace_decoder_next(perfetto->decoder, &edge)) > 0) {
+        if (UNLIKELY(perfetto->encoded.first_ns < 0) && edge.kind == OTRACE_EDGE_BEGIN) {
+            perfetto->encoded.first_ns = edge.start_ns;
+        }
         bool call = !(edge.flags & OTRACE_CALL_EVENT);
         if (edge.kind == OTRACE_EDGE_BEGIN && call) {
             write_begin(perfetto, &edge);

@@ -68,6 +68,7 @@ struct otrace_perfetto {
     struct otrace_segment *segment;
     struct otrace_decoder *decoder;
     struct otrace_output output;
+    struct otrace_encoded encoded;
     struct otrace_message message; /* the packet being put together */
     size_t packet;
     uint64_t process_uuid, thread_uuid, base_mono_ns;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from .compare import Call, Track
 CLEARED = 1  # TracePacket.SEQ_INCREMENTAL_STATE_CLEARED
 NEEDED = 2  # TracePacket.SEQ_NEEDS_INCREMENTAL_STATE
 CALL_CATEGORIES = ("python", "c")
+DEEPER = re.compile(r".* \(deeper, \d+\)", re.DOTALL)  # calls too deep for their thread's track
 INTERNED = (
     "event_categories",
     "event_names",
@@ -50,6 +52,7 @@ def load(path: Path) -> list[Track]:
     trace.ParseFromString(path.read_bytes())
     sequences: dict[int, _Sequence] = {}
     names: dict[int, str] = {}
+    threads: dict[int, int] = {}  # by a deeper track
     events: dict[int, list[_Event]] = {}
     for packet in _packets(trace):
         sequence = sequences.setdefault(packet.trusted_packet_sequence_id, _Sequence())
@@ -57,12 +60,14 @@ def load(path: Path) -> list[Track]:
         if packet.HasField("track_descriptor"):
             descriptor = packet.track_descriptor
             names[descriptor.uuid] = descriptor.thread.thread_name or descriptor.name
+            if DEEPER.fullmatch(descriptor.name):
+                threads[descriptor.uuid] = descriptor.parent_uuid
         if packet.HasField("track_event"):
             event = packet.track_event
             if event.type in (event.TYPE_SLICE_BEGIN, event.TYPE_SLICE_END):
                 uuid = _track(sequence, event)
                 assert uuid in names, f"an event of track {uuid}, which was not described before"
-                events.setdefault(uuid, []).append(_event(sequence, packet))
+                events.setdefault(threads.get(uuid, uuid), []).append(_event(sequence, packet))
     return [
         Track(names[uuid], calls) for uuid, found in events.items() if (calls := _nested(found))
     ]

@@ -39,13 +39,9 @@ def test_no_string_ends_in_a_backslash(name):
 
 
 class Track:
-    def __init__(self, os_tid, name, first_ns=1):
+    def __init__(self, os_tid, name):
         self.os_tid = os_tid
         self.name = name
-        self._summary = SimpleNamespace(first_ns=first_ns, calls=3)
-
-    def summary(self):
-        return self._summary
 
 
 def test_processes_and_threads_that_share_numbers_stay_apart():
@@ -53,10 +49,10 @@ def test_processes_and_threads_that_share_numbers_stay_apart():
     first = SimpleNamespace(
         pid=5, name="one", tracks=[Track(5, "Main"), Track(9, "T"), Track(9, "U")]
     )
-    second = SimpleNamespace(pid=5, name="two", tracks=[Track(5, "Main"), Track(6, "empty", None)])
+    second = SimpleNamespace(pid=5, name="two", tracks=[Track(5, "Main"), Track(6, "idle")])
     rows, tracks = chrome.describe(SimpleNamespace(processes=[first, second]))
-    assert len({(pid, tid) for _, pid, tid in tracks}) == 4
-    assert [track.name for track, _, _ in tracks] == ["Main", "T", "U", "Main"]
+    assert len({(pid, tid) for _, pid, tid in tracks}) == 5
+    assert [track.name for track, _, _ in tracks] == ["Main", "T", "U", "Main", "idle"]
     decoded = [json.loads(row) for row in rows]
     names = {
         (row["pid"], row["tid"]): row["args"] for row in decoded if row["name"] == "thread_name"

@@ -207,3 +207,16 @@ def test_the_segment_outlives_its_recording(tmp_path, segment):
         Recording.open(segment.write(tmp_path)).processes[0].tracks[0], block_size=4096
     )
     assert sum(bytes(block).count(b"\n") for block in blocks) == 2000
+
+
+def test_the_blocks_know_what_is_in_them(tmp_path, segment):
+    main = segment.thread()
+    main.begin(1, 50)
+    main.begin(1, 70)
+    main.call(2, 80, 90, synth.C_BEGIN)
+    main.end(1, 100)
+    blocks = chrome_blocks(Recording.open(segment.write(tmp_path)).processes[0].tracks[0])
+    assert (blocks.calls, blocks.first_ns) == (0, None)
+    for _ in blocks:
+        pass
+    assert (blocks.calls, blocks.first_ns) == (3, 50)

@@ -21,9 +21,9 @@ def segment():
     return segment
 
 
-def encode(tmp_path, segment, **options):
+def blocks_of(tmp_path, segment, **options):
     recording = Recording.open(segment.write(tmp_path))
-    blocks = perfetto_blocks(
+    return perfetto_blocks(
         recording.processes[0].tracks[0],
         sequence=SEQUENCE,
         process_uuid=PROCESS,
@@ -32,7 +32,10 @@ def encode(tmp_path, segment, **options):
         base_wall_ns=recording.start_wall_ns,
         **options,
     )
-    return b"".join(bytes(block) for block in blocks)
+
+
+def encode(tmp_path, segment, **options):
+    return b"".join(map(bytes, blocks_of(tmp_path, segment, **options)))
 
 
 class Reader:
@@ -146,6 +149,29 @@ def test_calls(tmp_path, segment):
         },
         {"type": Event.TYPE_SLICE_BEGIN, "time": 200_000, **on, **source},
     ]
+
+
+def test_the_blocks_know_what_is_in_them(tmp_path, segment):
+    main = segment.thread()
+    main.record(synth.INSTANT, 25, 4)
+    main.begin(1, 70)
+    main.record(synth.EVENT_BEGIN, 75, 1, 4)
+    main.call(2, 80, 90, synth.C_BEGIN)
+    main.record(synth.EVENT_END, 95, 1, 0)
+    blocks = blocks_of(tmp_path, segment)
+    assert (blocks.calls, blocks.first_ns) == (0, None)
+    for _ in blocks:
+        pass
+    assert (blocks.calls, blocks.first_ns) == (2, 70)
+    idle = blocks_of(tmp_path, segment_of_an_idle_thread())
+    assert Reader(b"".join(map(bytes, idle))).tracks[THREAD].thread.thread_name == "idle"
+    assert (idle.calls, idle.first_ns) == (0, None)
+
+
+def segment_of_an_idle_thread():
+    segment = synth.Segment()
+    segment.thread("idle")
+    return segment
 
 
 def test_the_state_is_cleared_first(tmp_path, segment):
