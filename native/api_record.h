@@ -20,6 +20,7 @@ struct otrace_record_options {
     const char *exclude_functions;
     const char *library_paths; /* newline-separated; NULL: record library code too */
     const char *process_name;  /* what readers call this process */
+    const char *notes;         /* newline-separated KEY=VALUE, for readers; NULL: none */
     const char *own_path;      /* newline-separated: otrace's own files, never recorded */
 };
 

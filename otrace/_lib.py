@@ -22,6 +22,10 @@ OWN_PATHS = [
     os.path.join(os.path.dirname(_FOLDER), "_otrace_start.py"),
 ]
 
+# Of the environment: the span of OpenTelemetry's that the process belongs below.
+NOTED = ("TRACEPARENT", "TRACESTATE")
+NOTE_LONGEST = 1000
+
 # Linux's numbers: `errno` would be a module more in the traced program's sys.modules.
 _EBUSY, _EFBIG, _ENOSPC, _ENAMETOOLONG, _ENOTSUP = 16, 27, 28, 36, 95
 _CAUSES = {
@@ -80,6 +84,11 @@ def start(options: "Options", folder: str, name: str, *, inherited: bool) -> Non
     raw.exclude_functions = lines(options.exclude_functions)
     raw.library_paths = ffi.NULL if options.stdlib else lines(library_folders())
     raw.process_name = lines([name])
+    raw.notes = lines(
+        f"{key}={value}"
+        for key in NOTED
+        if len(value := os.environ.get(key, "")) <= NOTE_LONGEST and value.isprintable()
+    )
     raw.own_path = lines(OWN_PATHS)
     status = -lib.otrace_record_start(raw)
     if status != 0:

@@ -24,6 +24,16 @@ static void at_exit(void) {
     }
 }
 
+static void write_notes(const char *lines) {
+    while (lines != NULL && *lines != '\0') {
+        size_t size = strcspn(lines, "\n"), key = strcspn(lines, "=\n");
+        size_t value = key < size ? key + 1 : size;
+        otrace_names_note(OTRACE_META_NOTE, 0, (struct otrace_text){lines, key},
+                          (struct otrace_text){lines + value, size - value});
+        lines += size + (lines[size] == '\n');
+    }
+}
+
 static int start(const struct otrace_record_options *options) {
     struct otrace_filter_options filter = {options->include, options->exclude,
                                            options->exclude_functions, options->library_paths,
@@ -48,6 +58,7 @@ static int start(const struct otrace_record_options *options) {
     if (status != 0) {
         return status;
     }
+    write_notes(options->notes);
     if (!exit_registered) {
         exit_registered = atexit(at_exit) == 0;
     }

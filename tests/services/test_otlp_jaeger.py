@@ -225,8 +225,10 @@ def test_the_run_joins_the_trace_it_was_started_in(jaeger: Jaeger, tmp_path: Pat
         "TRACEPARENT": f"00-{trace_id}-{span_id}-01",
         "TRACESTATE": "vendor=x",
     }
-    words = ("run", *ONLY_MAIN, "--export", "otlp", "app.py")
-    done = run(tmp_path, environment, *words)
+    run(tmp_path, environment, "run", *ONLY_MAIN, "-o", "app.otrace", "app.py")
+    # What counts is what the program was started with, whenever and wherever it is exported.
+    environment["TRACEPARENT"] = f"00-{secrets.token_hex(16)}-{span_id}-01"
+    done = run(tmp_path, environment, "export", "app.otrace", "--to", "otlp")
     assert f"in trace {trace_id}" in done.stderr
     found = re.search(r"([0-9]+) spans in trace", done.stderr)
     assert found is not None
@@ -235,6 +237,27 @@ def test_the_run_joins_the_trace_it_was_started_in(jaeger: Jaeger, tmp_path: Pat
     assert trace.path(run_root) == ["launcher", "app.py"]
     ours = [span for span in trace.spans if span["name"] != "launcher"]
     assert {span.get("traceState") for span in ours} == {"vendor=x"}
+
+
+OTHER_PARENT = """
+import os, subprocess, sys
+
+os.environ["TRACEPARENT"] = sys.argv[1]
+subprocess.run([sys.executable, "-c", "def child(): pass\\nchild()"], check=True)
+"""
+
+
+def test_a_child_is_linked_to_the_span_it_was_given(jaeger: Jaeger, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(OTHER_PARENT)
+    trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
+    given = f"00-{trace_id}-{span_id}-01"
+    words = ("run", *ONLY_MAIN, "--export", "otlp", "app.py", given)
+    trace = show(jaeger, run(tmp_path, http(jaeger), *words).stderr)
+    (child,) = trace.named("__main__.child")
+    process = trace.parent(trace.parent(trace.parent(child)))
+    (link,) = process["links"]
+    assert (link["traceId"], link["spanId"]) == (trace_id, span_id)
+    assert not trace.root().get("links")
 
 
 def send_parent(jaeger: Jaeger, trace_id: str, span_id: str) -> None:

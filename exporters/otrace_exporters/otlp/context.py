@@ -1,4 +1,4 @@
-"""The W3C trace context that the program was started in: TRACEPARENT and TRACESTATE."""
+"""The W3C trace context that a process was started in: TRACEPARENT and TRACESTATE."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ STATE_MAX = 512
 
 @dataclass(frozen=True)
 class ParentContext:
-    """The span that the run belongs below."""
+    """The span that a process belongs below."""
 
     trace_id: bytes
     span_id: bytes
     state: str
 
 
-def parent_from(environment: Mapping[str, str]) -> ParentContext | None:
-    """The context in the environment; None when there is none or it is not valid.
+def parent_from(notes: Mapping[str, str]) -> ParentContext | None:
+    """The context in what was noted of the environment; None when there is none or it is not valid.
 
     An unsampled parent is joined too: the recording was asked for.
     """
-    parts = environment.get("TRACEPARENT", "").strip().split("-")
+    parts = notes.get("TRACEPARENT", "").strip().split("-")
     if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
         return None
     version, trace, span, _ = parts[:4]
@@ -33,7 +33,7 @@ def parent_from(environment: Mapping[str, str]) -> ParentContext | None:
     trace_id, span_id = bytes.fromhex(trace), bytes.fromhex(span)
     if not any(trace_id) or not any(span_id):
         return None
-    state = environment.get("TRACESTATE", "").strip()
+    state = notes.get("TRACESTATE", "").strip()
     return ParentContext(trace_id, span_id, state if is_state(state) else "")
 
 

@@ -133,7 +133,6 @@ def choose(
     import secrets
 
     from otrace import __version__
-    from otrace_exporters.otlp.context import parent_from
     from otrace_exporters.otlp.entries import Entries
     from otrace_exporters.otlp.facts import program_name
     from otrace_exporters.otlp.mapping import Traces
@@ -158,7 +157,6 @@ def choose(
         service=service,
         version=__version__,
         environment=os.environ,
-        parent=parent_from(os.environ),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from otrace.encoding_otlp import Part
 from otrace_exporters.otlp import facts, request_traces, resource
 from otrace_exporters.otlp.batches import Spans
-from otrace_exporters.otlp.context import ParentContext
+from otrace_exporters.otlp.context import parent_from
 from otrace_exporters.otlp.facts import Totals
 from otrace_exporters.otlp.request_traces import RequestSource
 from otrace_exporters.otlp.selection import Selection, process_end
@@ -48,17 +48,16 @@ class Traces:
         service: str,
         version: str,
         environment: Mapping[str, str],
-        parent: ParentContext | None,
     ) -> None:
         self.selection = selection
         self.recording = selection.recording
-        self.parent = parent
         self.program = facts.program_name(self.recording)
         ids = [secrets.token_bytes(ID_BYTES) for _ in range(selection.windows)]
         self.traces = [Trace(trace_id) for trace_id in ids]
-        if parent is not None:
-            self.traces[0] = Trace(parent.trace_id, parent.state)
         self.main = facts.main_process(self.recording, selection.processes)
+        self.parent = parent_from(selection.processes[self.main].notes)
+        if self.parent is not None:
+            self.traces[0] = Trace(self.parent.trace_id, self.parent.state)
         scope = resource.encode_scope(version)
         self._headers = [
             resource.encode_header(
@@ -166,6 +165,9 @@ class Traces:
         )
         if not first or self.selection.windows > 1:
             span.attributes = {**span.attributes, "otrace.window": window}
+        context = parent_from(process.notes)
+        if first and not is_main and context is not None and context != self.parent:
+            span.link = Trace(context.trace_id, context.state), context.span_id
         if first and is_main:
             ended, span.error = facts.how_it_ended(self.recording)
             span.attributes = {**span.attributes, **ended}
