@@ -10,7 +10,8 @@ from otrace.exporting import Exporter, find, for_suffix, resolve_options
 from otrace.session import SUFFIX, read_manifest
 
 DEFAULT_EXPORTER = "chrome"
-TRACE_BEGINNINGS = (b'{"traceEvents"', b"\x1f\x8b", b"\x0a")  # JSON, gzip, Perfetto
+OWN_PAGE = b"<!doctype html>\n<!-- made by otrace -->"
+TRACE_BEGINNINGS = (b'{"traceEvents"', b"\x1f\x8b", b"\x0a", OWN_PAGE)  # JSON, gzip, Perfetto
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def is_trace(path: str) -> bool:
     """Whether a file may be overwritten unasked: absent, empty, or one that an export wrote."""
     try:
         with open(path, "rb") as file:
-            beginning = file.read(14)
+            beginning = file.read(len(OWN_PAGE))
     except FileNotFoundError:
         return True
     except OSError:

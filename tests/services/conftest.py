@@ -1,9 +1,9 @@
-"""Fixtures for tests against real services: `jaeger` and `perfetto`.
+"""Fixtures for tests against real services: `jaeger`, `perfetto`, and `pages` in a browser.
 
 A test that asks for a service that is not on this machine is skipped, and says what to install.
 With OTRACE_REQUIRE_SERVICES=1 it fails instead, so that CI cannot pass by skipping.
 
-Both live as long as this folder's tests run, not the whole session.
+All live as long as this folder's tests run, not the whole session.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # the harness: plain modules beside the tests
 
 import jaeger as jaeger_harness
+import pages as pages_harness
 import perfetto_ui
 from jaeger import Jaeger
+from pages import Pages
 from perfetto_ui import PerfettoUI
 
 
@@ -51,4 +53,12 @@ def perfetto() -> Iterator[PerfettoUI]:
     """The real Perfetto UI in Chromium: open(path) or load(path), then query(sql), stats()."""
     _need(perfetto_ui.missing_part())
     with perfetto_ui.run_perfetto_ui() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def pages() -> Iterator[Pages]:
+    """A real Chromium for pages that stand alone: visit(path, act)."""
+    _need(perfetto_ui.missing_part())
+    with pages_harness.run_pages() as running:
         yield running

@@ -1,0 +1,87 @@
+"""The exporter `flamegraph`, and the page that compares two recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from otrace.exporting import (
+    ExporterOption,
+    ExportResult,
+    Progress,
+    check_output,
+    open_output,
+)
+
+if TYPE_CHECKING:
+    from otrace.profile import Profile
+    from otrace.recording import Recording
+
+EDITOR = ExporterOption(
+    "editor",
+    str,
+    "vscode",
+    "What links to source open: vscode, cursor, zed, pycharm, sublime, emacs, or an address with "
+    "{path} and {line}.",
+)
+
+
+class FlamegraphExporter:
+    """Writes one page that needs no network: flame and icicle, search, zoom, threads."""
+
+    name = "flamegraph"
+    suffixes = (".html",)
+    options = (EDITOR,)
+
+    def check(self, target: str | None, options: Mapping[str, object]) -> None:
+        """Raise UsageError when the file cannot be written."""
+        assert target is not None
+        check_output(target)
+
+    def export(
+        self,
+        recording: Recording,
+        target: str | None,
+        options: Mapping[str, object],
+        progress: Progress | None,
+    ) -> ExportResult:
+        """Write the page. Raises ExportError, RecordingError."""
+        from otrace.profile import Profile
+        from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
+        from otrace_exporters.flamegraph.page import Words, flamegraph
+        from otrace_exporters.flamegraph.trees import FunctionTable, narrow, trees_of, used_only
+
+        assert target is not None
+        profile = Profile.of(recording, slowest=0, progress=progress)
+        calls = sum(function.calls for function in profile.functions)
+        functions = FunctionTable()
+        trees = trees_of(profile, functions)
+        notes = notes_of(recording, profile)
+        left_out = narrow(trees, functions)
+        if left_out:
+            notes.append(f"The {left_out:,} narrowest call paths are added up.")
+        words = Words(title_of(recording), meta_of(recording, calls), notes)
+        page = flamegraph(words, trees, used_only(trees, functions), editor=str(options["editor"]))
+        with open_output(target) as output:
+            output.write(page)
+        return ExportResult(target, calls, output.written)
+
+
+def write_diff(path: str, before: Profile, after: Profile, title: str = "Before and after") -> None:
+    """Write the page that shows in red and blue what changed. Raises ExportError.
+
+    A frame is as wide as it is in `after`; the page also shows it as it was in `before`.
+    """
+    from otrace_exporters.flamegraph.facts import duration
+    from otrace_exporters.flamegraph.page import Words, flamegraph
+    from otrace_exporters.flamegraph.trees import FunctionTable, compared, narrow, used_only
+
+    functions = FunctionTable()
+    trees = [compared(before, after, functions)]
+    left_out = narrow(trees, functions)
+    notes = [f"The {left_out:,} narrowest call paths are added up."] if left_out else []
+    was, now = sum(trees[0].self_before), sum(trees[0].self_ns)
+    meta = f"{duration(was)} before, {duration(now)} after, in all threads"
+    page = flamegraph(Words(title, meta, notes), trees, used_only(trees, functions))
+    with open_output(path) as output:
+        output.write(page)

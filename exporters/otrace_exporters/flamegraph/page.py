@@ -1,0 +1,107 @@
+"""The flamegraph's page from trees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from otrace_exporters.flamegraph.document import document, escape, fill, read
+from otrace_exporters.flamegraph.trees import EVENT, LIBRARY, STDLIB, C, Columns, FunctionTable
+
+LEGEND = (
+    ("own", 0, "program"),
+    ("library", LIBRARY, "packages"),
+    ("stdlib", STDLIB, "standard library"),
+    ("c", C, "C"),
+    ("event", EVENT, "events"),
+)
+COMPARE = (
+    '<span class="group" role="group" aria-label="Widths">'
+    '<button type="button" id="after" aria-pressed="true">After</button>'
+    '<button type="button" id="before" aria-pressed="false">Before</button></span>'
+)
+STYLES = ("base.css", "flame.css", "flamegraph.css")
+SHARED_SCRIPTS = ("shared.js", "model.js", "names.js", "flame.js")
+SCRIPTS = (*SHARED_SCRIPTS, "flamegraph.js")
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a page says about its recording."""
+
+    title: str
+    meta: str
+    """A line below the title."""
+    notes: Sequence[str] = ()
+    """What is missing, a line each."""
+
+
+def flamegraph(
+    words: Words, trees: Sequence[Columns], functions: FunctionTable, *, editor: str = "vscode"
+) -> bytes:
+    """The page as a file's content. With times of another recording it is red and blue."""
+    compared = any(tree.self_before for tree in trees)
+    body = fill(
+        read("flamegraph.html"),
+        title=escape(words.title),
+        meta=escape(words.meta),
+        notes=notes_of(words.notes),
+        compare=COMPARE if compared else "",
+        legend=legend_of(functions, compared=compared),
+        columns=columns_of(compared=compared),
+    )
+    return document(
+        f"{words.title} - flamegraph",
+        body,
+        styles=[read(name) for name in STYLES],
+        scripts=[read(name) for name in SCRIPTS],
+        data={"page": data_of(words.title, trees, functions, editor)},
+        packed={"trees": b"".join(tree.packed() for tree in trees)},
+    )
+
+
+def data_of(
+    title: str, trees: Sequence[Columns], functions: FunctionTable, editor: str
+) -> dict[str, object]:
+    """What the page's scripts know of the trees before they unpack them."""
+    return {
+        "root": title,
+        "editor": editor,
+        "compared": any(tree.self_before for tree in trees),
+        "tracks": [
+            {"process": tree.process, "thread": tree.thread, "rows": len(tree)} for tree in trees
+        ],
+        "functions": functions.as_data(),
+    }
+
+
+def notes_of(notes: Iterable[str]) -> str:
+    """What is missing, as HTML; nothing when nothing is."""
+    lines = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f'<section class="notes" aria-label="Notes">{lines}</section>' if lines else ""
+
+
+def legend_of(functions: FunctionTable, *, compared: bool) -> str:
+    """What the colours mean: those that occur."""
+    if compared:
+        entries = [("slower", "slower"), ("same", "as before"), ("faster", "faster")]
+    else:
+        groups = {key.group for key in functions.keys}
+        entries = [(name, label) for name, group, label in LEGEND if group in groups]
+    spans = "".join(f'<span class="{name}">{label}</span>' for name, label in entries)
+    return f'<div class="legend" aria-label="Colours">{spans}</div>'
+
+
+def columns_of(*, compared: bool) -> str:
+    """The heads of the list of functions."""
+    heads = [("name", "Function", "")]
+    if compared:
+        heads += [("change", "Change", "number"), ("self", "Self", "number")]
+    else:
+        heads += [("self", "Self", "number"), ("total", "Total", "number")]
+    heads.append(("calls", "Calls", "number"))
+    return "".join(
+        f'<th scope="col" data-sort="{key}" class="{kind}">'
+        f'<button type="button">{label}</button></th>'
+        for key, label, kind in heads
+    )
