@@ -26,10 +26,6 @@ struct otrace_record_options {
 
 struct otrace_record_status {
     int recording;
-    int stop_errno; /* why it stopped by itself; 0: it did not */
-    int hook;       /* enum otrace_hook_kind; 0: none */
-    uint64_t lost_calls;
-    const char *told; /* a note for the user, static; or NULL */
     const char *path; /* of the segment; "" when there is none; valid until the next start */
 };
 

@@ -85,7 +85,7 @@ enum otrace_meta_type {
     OTRACE_META_THREAD = 2,       /* struct otrace_meta_thread */
     OTRACE_META_THREAD_NAME = 3,  /* id = thread id; text 0; the last one wins */
     OTRACE_META_PROCESS_NAME = 4, /* text 0; the last one wins */
-    OTRACE_META_NOTE = 5,         /* text 0: key, text 1: value; what the reader should tell */
+    OTRACE_META_NOTE = 5,         /* text 0: key ("warning": for the user), text 1: value */
 };
 
 enum otrace_name_kind {

@@ -44,14 +44,7 @@ class Status:
         raw = ffi.new("struct otrace_record_status *")
         lib.otrace_record_status(raw)
         self.recording = bool(raw.recording)
-        self.stop_errno = int(raw.stop_errno)
-        self.lost_calls = int(raw.lost_calls)
-        self.told: str | None = _text(raw.told)
         self.path: str = os.fsdecode(ffi.string(raw.path))
-
-
-def _text(pointer: object) -> str | None:
-    return None if pointer == ffi.NULL else str(ffi.string(pointer).decode())
 
 
 def library_folders() -> list[str]:

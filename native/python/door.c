@@ -13,7 +13,6 @@
 #include "record/recorder.h"
 
 static int hook_kind;
-static const char *told;
 
 /* In order at exit: a process that leaves by exit() ends its segment; one that is killed does not
  * need to. Forked children that did not record leave their parent's alone. */
@@ -47,6 +46,7 @@ static int start(const struct otrace_record_options *options) {
         .python_version = PY_VERSION_HEX,
     };
     static bool exit_registered;
+    const char *warning = NULL;
     int changed = otrace_filter_set(&filter);
     if (changed < 0) {
         return changed;
@@ -65,7 +65,7 @@ static int start(const struct otrace_record_options *options) {
     hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
                         otrace_callables_begin(changed) != 0
                     ? -1
-                    : otrace_hook_install(options->c_calls, &told);
+                    : otrace_hook_install(options->c_calls, &warning);
     if (hook_kind < 0) {
         PyErr_Clear();
         hook_kind = 0;
@@ -73,6 +73,7 @@ static int start(const struct otrace_record_options *options) {
         return -ENOTSUP;
     }
     otrace_recorder.segment.header->flags |= (uint32_t)hook_kind << OTRACE_SEGMENT_HOOK_SHIFT;
+    otrace_recorder_warn(warning);
     otrace_setprofile_wrap();
     return 0;
 }
@@ -117,11 +118,6 @@ void otrace_record_status(struct otrace_record_status *status) {
         otrace_recorder_is_ours() ? recorder->segment.header : NULL;
     *status = (struct otrace_record_status){
         .recording = header != NULL && recorder->recording,
-        .stop_errno = recorder->stop_errno,
-        .hook = hook_kind,
-        .lost_calls =
-            header == NULL ? 0 : atomic_load_explicit(&header->lost_calls, memory_order_relaxed),
-        .told = told,
         .path = recorder->segment.path,
     };
 }

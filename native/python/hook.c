@@ -25,8 +25,7 @@ void otrace_c_end_slow(PyObject *callable, bool raised) {
     }
 }
 
-int otrace_hook_install(bool c_calls, const char **told) {
-    *told = NULL;
+int otrace_hook_install(bool c_calls, const char **warning) {
 #if OTRACE_HAS_MONITORING
     bool no_tool_free = false;
     if (otrace_monitoring_install(c_calls, &no_tool_free) == 0) {
@@ -35,8 +34,8 @@ int otrace_hook_install(bool c_calls, const char **told) {
     if (!no_tool_free) {
         return -1;
     }
-    *told = "all free sys.monitoring tool ids (5, 4, 3) are in use, so the slower profile hook "
-            "records this process";
+    *warning = "all free sys.monitoring tool ids (5, 4, 3) are in use, so the slower profile hook "
+               "records this process";
 #endif
     if (otrace_profile_install(c_calls) != 0) {
         return -1;

@@ -8,8 +8,8 @@
 #include "record/thread.h"
 
 /* Installs the hook of this interpreter version. Returns its enum otrace_hook_kind, or -1 with an
- * exception set. `*told` gets a note for the user, or NULL. */
-int otrace_hook_install(bool c_calls, const char **told);
+ * exception set. `*warning` gets one for the user, static, if there is one. */
+int otrace_hook_install(bool c_calls, const char **warning);
 void otrace_hook_remove(void);
 bool otrace_hook_is_profile(void);
 

@@ -19,13 +19,15 @@ static int open_segment(struct otrace_recorder *recorder) {
     recorder->closed = calloc(recorder->segment.header->chunk_count, sizeof *recorder->closed);
     recorder->closed_first = recorder->closed_end = 0;
     recorder->next_thread_id = 1;
-    recorder->stop_errno = 0;
     otrace_recorder_lock();
     status = recorder->closed == NULL ? -ENOMEM : otrace_names_replay(&recorder->segment);
     otrace_recorder_unlock();
     if (status == 0 && recorder->process_name[0] != '\0') {
         struct otrace_text name = {recorder->process_name, strlen(recorder->process_name)};
         otrace_names_note(OTRACE_META_PROCESS_NAME, 0, name, (struct otrace_text){"", 0});
+    }
+    if (status == 0) {
+        otrace_recorder_warn(recorder->warning);
     }
     if (status != 0) {
         unlink(recorder->segment.path);
@@ -75,6 +77,7 @@ int otrace_recorder_begin(const struct otrace_segment_options *options, bool fol
     recorder->options.folder = recorder->folder;
     recorder->follow_forks = follow_forks;
     recorder->inherited = inherited;
+    recorder->warning = NULL;
     recorder->generation += 2;
     status = open_segment(recorder);
     recorder->recording = status == 0;
@@ -99,10 +102,18 @@ int otrace_recorder_end(void) {
     return 0;
 }
 
+void otrace_recorder_warn(const char *warning) {
+    static const char key[] = "warning";
+    otrace_recorder.warning = warning;
+    if (warning != NULL) {
+        otrace_names_note(OTRACE_META_NOTE, 0, (struct otrace_text){key, sizeof key - 1},
+                          (struct otrace_text){warning, strlen(warning)});
+    }
+}
+
 void otrace_recorder_fail(int status) {
     struct otrace_recorder *recorder = &otrace_recorder;
     recorder->recording = false;
-    recorder->stop_errno = -status;
     atomic_store_explicit(&recorder->segment.header->stop_errno, (uint32_t)-status,
                           memory_order_relaxed);
 }

@@ -22,12 +22,12 @@ struct otrace_host {
 struct otrace_recorder {
     bool recording; /* read by slow paths only */
     bool follow_forks;
-    int stop_errno;      /* what stopped the recording by itself, or 0 */
     uint32_t generation; /* of the tags in code objects; grows with each recording */
     struct otrace_segment segment;
     struct otrace_segment_options options; /* to make the segment of a forked child */
     char folder[4096];
     char process_name[256]; /* what forked children show too */
+    const char *warning;    /* static; or NULL */
     struct otrace_host host;
 
     uint32_t *closed; /* circular list of closed chunks, the oldest first */
@@ -50,6 +50,9 @@ int otrace_recorder_end(void);
 /* In the child of a fork: a segment of its own, before anything is written. Every path that writes
  * asks first; elsewhere this is one load. */
 void otrace_recorder_notice_fork(void);
+
+/* Writes a warning for the user into the segment, and into those of forked children; NULL: none. */
+void otrace_recorder_warn(const char *warning);
 
 /* Stops writing because of `status`, which the header keeps for the reader; the program goes on. */
 void otrace_recorder_fail(int status);

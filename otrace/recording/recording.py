@@ -86,7 +86,18 @@ class Recording:
             if process.stop_errno:
                 why = os.strerror(min(process.stop_errno, _ERRNO_MOST))
                 lines.append(f"process {process.pid}: its recording ended early: {why}")
-        return lines
+        return lines + self._recorded_warnings()
+
+    def _recorded_warnings(self) -> list[str]:
+        """What recorders left for the user; what is the same for several processes once."""
+        by_text: dict[str, list[int]] = {}
+        for process in self.processes:
+            if text := process.notes.get("warning"):
+                by_text.setdefault(text, []).append(process.pid)
+        return [
+            f"process {pids[0]}: {text}" if len(pids) == 1 else f"{len(pids)} processes: {text}"
+            for text, pids in by_text.items()
+        ]
 
     @cached_property
     def end_mono_ns(self) -> int:

@@ -387,3 +387,26 @@ def test_importing_otrace_is_light() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["_cffi_backend", "otrace"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="there is no sys.monitoring")
+def test_that_no_tool_id_was_free_is_told_to_the_reader(run: Any) -> None:
+    program = run(
+        """
+        import os, sys, otrace
+        for number in (3, 4, 5):
+            sys.monitoring.use_tool_id(number, "mine")
+        def work():
+            pass
+        with otrace.record("t.json"):
+            work()
+            if os.fork() == 0:
+                work()
+                os._exit(0)
+            os.wait()
+        """
+    )
+    assert len(program.named("__main__.work")) == 2
+    trace = json.loads((program.folder / "t.json").read_text(encoding="utf-8"))
+    (warning,) = trace["otherData"]["otrace"]["warnings"]
+    assert warning.startswith("2 processes: all free sys.monitoring tool ids (5, 4, 3) are in use")

@@ -39,6 +39,15 @@ def segment():
     return segment
 
 
+def test_warnings_of_recorders_are_told_once(tmp_path):
+    for number, text in enumerate(("no id is free", "no id is free", "it is hot")):
+        segment = synth.Segment(pid=100 + number)
+        segment.note("warning", text)
+        segment.write(tmp_path, number)
+    recording = Recording.open(tmp_path)
+    assert recording.warnings == ["2 processes: no id is free", "process 102: it is hot"]
+
+
 def test_one_segment(tmp_path, segment):
     main = segment.thread("MainThread")
     main.begin(1, 100)
