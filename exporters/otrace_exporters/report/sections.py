@@ -81,9 +81,9 @@ def function_row(function: FunctionProfile, most: int) -> str:
         f'<td class="number" data-value="{value}">{text}</td>' for value, text in cells
     )
     return (
-        f'<tr><td class="name"><svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" '
-        f'aria-hidden="true"><rect width="{share}" height="4"/></svg>'
-        f"{escape(function.name)}{where(function)}</td>{numbers}</tr>"
+        f'<tr><td class="name">{escape(function.name)}{where(function)}'
+        f'<svg class="bar" viewBox="0 0 100 4" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect width="{share}" height="4"/></svg></td>{numbers}</tr>'
     )
 
 
@@ -144,7 +144,7 @@ def exceptions(profile: Profile) -> str:
     for found in counts[:MOST_EXCEPTIONS]:
         function = profile.functions[found.function]
         rows.append(
-            f'<tr><td>{escape(found.type)}</td><td class="name">{escape(function.name)}'
+            f'<tr><td>{escape(found.type or "(not known)")}</td><td class="name">{escape(function.name)}'
             f'{where(function)}</td><td class="number">{found.count:,}</td></tr>'
         )
     more = len(counts) - MOST_EXCEPTIONS
