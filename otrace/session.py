@@ -96,15 +96,8 @@ class Session:
         return False
 
     def first_failure(self) -> str:
-        """Why a process could not be recorded, as its start-up code left it; empty for none."""
-        with suppress(OSError):
-            for name in sorted(os.listdir(self.path)):
-                if name.endswith(FAILED_SUFFIX):
-                    path = os.path.join(self.path, name)
-                    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-                    with open(os.open(path, flags), encoding="utf-8", errors="replace") as file:
-                        return file.readline(1000).strip()
-        return ""
+        """Why a process could not be recorded; empty for none."""
+        return next((why for _, why in failures(self.path)), "")
 
     def remove(self) -> None:
         """Delete the folder. Processes that still record into it go on without harm."""
@@ -268,3 +261,18 @@ def read_manifest(path: str) -> Mapping[str, object]:
     except (OSError, ValueError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
+
+
+def failures(path: str) -> list[tuple[int, str]]:
+    """The processes that could not be recorded, each with why: their start-up code left it here."""
+    found = []
+    with suppress(OSError):
+        for name in sorted(os.listdir(path)):
+            number = name.removesuffix(FAILED_SUFFIX)
+            if number != name and number.isdecimal():
+                flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                with suppress(OSError):
+                    descriptor = os.open(os.path.join(path, name), flags)
+                    with open(descriptor, encoding="utf-8", errors="replace") as file:
+                        found.append((int(number), file.readline(1000).strip()))
+    return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otrace.cli import words
+from otrace.session import failures
 
 if TYPE_CHECKING:
     from otrace.recording import Process, Recording, Track
@@ -74,6 +75,7 @@ def describe(recording: Recording) -> Data:
         "bytes_per_call": round(total("record_bytes") / max(total("calls"), 1), 2),
         "recorded_calls": ended,
         "processes": processes,
+        "not_recorded": [{"pid": pid, "why": why} for pid, why in failures(recording.path)],
         "warnings": recording.warnings,
     }
 
@@ -173,6 +175,10 @@ def lines_of(data: Data) -> list[str]:
     assert isinstance(processes, list)
     for process in processes:
         lines += process_lines(process)
+    not_recorded = data["not_recorded"]
+    assert isinstance(not_recorded, list)
+    for process in not_recorded:
+        lines.append(f"process {process['pid']}  not recorded: {printable(process['why'])}")
     return lines
 
 

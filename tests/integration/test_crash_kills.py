@@ -20,7 +20,9 @@ COMMON = """\
 import os, sys, threading
 log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def note(n):
-    os.write(log, b"%d %d %d\\n" % (os.getpid(), threading.get_native_id(), n))
+    # Of one width, so that no note crosses a page: a kill may cut a write there.
+    words = b"%d %d %d" % (os.getpid(), threading.get_native_id(), n)
+    os.write(log, words.ljust(31) + b"\\n")
 def leaf(n):
     return n + 1
 def unit(n):

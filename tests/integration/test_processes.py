@@ -146,6 +146,60 @@ subprocess.run([sys.executable, "-m", "child", "3"], check=True)
 subprocess.run([sys.executable, "-c", "import helper; helper.job(4)"], check=True)
 subprocess.run([sys.executable], input=b"import helper; helper.job(5)", check=True)
 """,
+    "fork without Python's hooks": """\
+import ctypes
+for n in (3, 5):
+    if ctypes.PyDLL(None).fork() == 0:
+        helper.job(n)
+        os._exit(0)
+for _ in range(2):
+    os.wait()
+""",
+    "every exec": """\
+words = [sys.executable, "child.py", "3"]
+for name in ("execl", "execle", "execlp", "execlpe", "execv", "execve", "execvp", "execvpe"):
+    if os.fork() == 0:
+        given = words if "l" in name[4:] else [words]
+        environment = [dict(os.environ)] if name.endswith("e") else []
+        getattr(os, name)(sys.executable, *given, *environment)
+    os.wait()
+""",
+    "posix_spawnp of a shell": """\
+pid = os.posix_spawnp("sh", ["sh", "between.sh", sys.executable], os.environ)
+os.waitpid(pid, 0)
+""",
+    "grandchildren": """\
+import subprocess
+if len(sys.argv) == 1 or sys.argv[1] != "0":
+    left = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    subprocess.run([sys.executable, sys.argv[0], str(left - 1)], check=True)
+helper.job(len(sys.argv) + 1)
+""",
+    "a session of its own": """\
+import subprocess
+subprocess.run([sys.executable, "-I", "-c", "import sys; sys.path.append('.');"
+                " import helper; helper.job(3)"], start_new_session=True, check=True)
+""",
+    "a manager": """\
+import multiprocessing
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Manager() as manager:
+        numbers = manager.list([3, 4])
+        helper.job(len(numbers))
+        process = multiprocessing.get_context("fork").Process(target=helper.job, args=(numbers[1],))
+        process.start()
+        process.join()
+""",
+    "a daemon process": """\
+import multiprocessing, time
+def forever():
+    helper.job(4)
+    time.sleep(60)
+process = multiprocessing.get_context("fork").Process(target=forever, daemon=True)
+process.start()
+while not os.path.getsize(os.environ["LOG"]):
+    time.sleep(0.01)
+""",
 }
 for method in ("fork", "spawn", "forkserver"):
     FORMS[f"multiprocessing {method}"] = f"""\
@@ -209,6 +263,20 @@ def test_children_are_recorded_each_by_itself(family, form):
             assert len(trace.thread_names(pid)) == 1
     assert not trace.about["warnings"]
     trace.check_nesting()
+
+
+def test_workers_of_joblib(family):
+    """Loky starts its workers by fork and exec, with a resource tracker beside them."""
+    pytest.importorskip("joblib")
+    source = """\
+import joblib
+if __name__ == "__main__":
+    joblib.Parallel(n_jobs=2)(joblib.delayed(helper.job)(n) for n in range(1, 9))
+"""
+    trace, steps, _ = run(family, source)
+    assert sum(steps.values()) == 36
+    for pid, count in steps.items():
+        assert trace.count("helper.step", pid=pid) == count
 
 
 def test_a_process_s_calls_are_never_its_parent_s_a_second_time(family):
@@ -443,3 +511,24 @@ def test_killed_supervisor(family):
     assert str(session) in family("recover", family.temporary).stdout
     family("export", session, "-o", "t.json")
     assert Trace(family.folder / "t.json").count("helper.step", pid=pid) == 7
+
+
+def test_an_interpreter_that_cannot_load_otrace_runs_untraced(family):
+    """As one of another version does that shares the folder of packages; `otrace info` says so."""
+    (family.folder / "broken" / "otrace").mkdir(parents=True)
+    family.write("broken/otrace/__init__.py", "raise ImportError('of another version')\n")
+    trace, steps, _ = run(
+        family,
+        "import subprocess\nenv = dict(os.environ, PYTHONPATH='broken')\n"
+        "subprocess.run([sys.executable, 'child.py', '3'], check=True, env=env)\n"
+        "helper.step(1)\n",
+        "--keep",
+    )
+    (child,) = steps
+    assert child not in trace.pids()
+    assert trace.count("helper.step") == 1
+    (session,) = family.folder.glob("*.otrace")
+    (failed,) = info(family, session)["not_recorded"]
+    assert failed == {"pid": child, "why": "ImportError: of another version"}
+    shown = family("info", session).stdout
+    assert f"process {child}  not recorded: ImportError: of another version" in shown

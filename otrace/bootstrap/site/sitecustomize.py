@@ -22,10 +22,17 @@ def _run_next() -> None:
             sys.modules["sitecustomize"] = own
 
 
-try:
-    from otrace.bootstrap._otrace_start import start
-
+def _start() -> None:
+    """As the start-up file does it; otrace itself may not be there to import."""
+    sys.path.insert(0, os.path.dirname(_here))
+    try:
+        from _otrace_start import start
+    except ImportError:
+        return
+    finally:
+        del sys.path[0]
     start()
-except ImportError:
-    pass
+
+
+_start()
 _run_next()
