@@ -36,8 +36,9 @@ EXPLAINED = [
     Explained("test_doctest", "*test_pdb_set_trace*", SET_TRACE, since=(3, 13)),
     Explained("test_opcache", "*", SPECIALIZED, LATER),
     Explained("test_sys", "*.TestSysJIT.*", JIT, since=(3, 14)),
-    Explained("test_dis", "*_specialize", SPECIALIZED, until=OLD),
-    Explained("test_dis", "*.test_loop_quicken", SPECIALIZED, until=OLD),
+    Explained("test_dis", "*_specialize", SPECIALIZED),
+    Explained("test_dis", "*.test_loop_quicken", SPECIALIZED),
+    Explained("test_dis", "*.test_super_instructions", SPECIALIZED),
     Explained(
         "test_tracemalloc",
         "*.test_get_traced_memory",
