@@ -33,6 +33,7 @@ __all__ = [
 _LATE = {
     "record": "otrace.recorder",
     "snapshot": "otrace.recorder",
+    "load_ipython_extension": "otrace.notebook",
     "start": "otrace.recorder",
     "stop": "otrace.recorder",
     "Recording": "otrace.recording",

@@ -34,6 +34,15 @@ def start(**options: Any) -> None:
     open now are recorded from here on, marked as cut. Raises RecorderError when a recording runs
     already, ConfigError for a wrong option, SessionError when the folder cannot be made.
     """
+    _start(options, inherited=True)
+
+
+def start_here(options: Mapping[str, Any]) -> None:
+    """Like `start`, without the calls that are open now: for a part of what a thread does."""
+    _start(options, inherited=False)
+
+
+def _start(options: Mapping[str, Any], *, inherited: bool) -> None:
     global _owner, _session
     with _lock:
         if _session is not None or _lib.Status().recording:
@@ -48,7 +57,7 @@ def start(**options: Any) -> None:
             _set_environment({"OTRACE_SESSION": session.path, **resolved.to_environment()})
         try:
             # Last, and first in _stop: what else these two do is no part of the recording.
-            _lib.start(resolved, session.path, name, inherited=True)
+            _lib.start(resolved, session.path, name, inherited=inherited)
         except RecorderError:
             _session = None
             _restore_environment()

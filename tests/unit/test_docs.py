@@ -22,7 +22,7 @@ import click
 import pytest
 
 import otrace
-from otrace import pytest_plugin
+from otrace import notebook, pytest_plugin
 from otrace.cli.group import COMMANDS, LazyGroup
 from otrace.cli.group import otrace as group
 from otrace.config import BOOL, LIST, OPTIONS, PATH
@@ -145,7 +145,7 @@ def help_of(name: str) -> str:
 
 
 def known_flags() -> set[str]:
-    """Every flag of every command of otrace, and of pytest's plug-in."""
+    """Every flag of every command of otrace, of pytest's plug-in, and of the notebook's magic."""
     assert isinstance(group, LazyGroup)
     found = {"--help", "--version"}
     for name in COMMANDS:
@@ -153,6 +153,8 @@ def known_flags() -> set[str]:
         assert command is not None
         for parameter in command.params:
             found.update([*parameter.opts, *parameter.secondary_opts])
+    for action in notebook.parser()._actions:
+        found.update(action.option_strings)
     declared = Mock()
     pytest_plugin.pytest_addoption(declared)
     found.update(call.args[0] for call in declared.getgroup.return_value.addoption.mock_calls)

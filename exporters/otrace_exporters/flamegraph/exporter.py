@@ -47,21 +47,12 @@ class FlamegraphExporter:
     ) -> ExportResult:
         """Write the page. Raises ExportError, RecordingError."""
         from otrace.profile import Profile
-        from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
-        from otrace_exporters.flamegraph.page import Words, flamegraph
-        from otrace_exporters.flamegraph.trees import FunctionTable, narrow, trees_of, used_only
+        from otrace_exporters.flamegraph.page import page_of
 
         assert target is not None
         profile = Profile.of(recording, slowest=0, progress=progress)
+        page = page_of(recording, profile, editor=str(options["editor"]))
         calls = sum(function.calls for function in profile.functions)
-        functions = FunctionTable()
-        trees = trees_of(profile, functions)
-        notes = notes_of(recording, profile)
-        left_out = narrow(trees, functions)
-        if left_out:
-            notes.append(f"The {left_out:,} narrowest call paths are added up.")
-        words = Words(title_of(recording), meta_of(recording, calls), notes)
-        page = flamegraph(words, trees, used_only(trees, functions), editor=str(options["editor"]))
         with open_output(target) as output:
             output.write(page)
         return ExportResult(target, calls, output.written)

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from otrace_exporters.flamegraph.document import document, escape, fill, read
-from otrace_exporters.flamegraph.trees import EVENT, LIBRARY, STDLIB, C, Columns, FunctionTable
+from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
+from otrace_exporters.flamegraph.trees import (
+    EVENT,
+    LIBRARY,
+    MOST_FRAMES,
+    STDLIB,
+    C,
+    Columns,
+    FunctionTable,
+    narrow,
+    trees_of,
+    used_only,
+)
+
+if TYPE_CHECKING:
+    from otrace.profile import Profile
+    from otrace.recording import Recording
 
 LEGEND = (
     ("own", 0, "program"),
@@ -36,6 +53,26 @@ class Words:
     """What is missing, a line each."""
 
 
+def page_of(
+    recording: Recording,
+    profile: Profile,
+    *,
+    title: str | None = None,
+    editor: str = "vscode",
+    most: int = MOST_FRAMES,
+) -> bytes:
+    """The page of a recording, with at most about `most` call paths."""
+    table = FunctionTable()
+    trees = trees_of(profile, table)
+    notes = notes_of(recording, profile)
+    left_out = narrow(trees, table, most)
+    if left_out:
+        notes.append(f"The {left_out:,} narrowest call paths are added up.")
+    calls = sum(function.calls for function in profile.functions)
+    words = Words(title or title_of(recording), meta_of(recording, calls), notes)
+    return flamegraph(words, trees, used_only(trees, table), editor=editor)
+
+
 def flamegraph(
     words: Words, trees: Sequence[Columns], functions: FunctionTable, *, editor: str = "vscode"
 ) -> bytes:
@@ -45,7 +82,7 @@ def flamegraph(
         read("flamegraph.html"),
         title=escape(words.title),
         meta=escape(words.meta),
-        notes=notes_of(words.notes),
+        notes=note_lines(words.notes),
         compare=COMPARE if compared else "",
         legend=legend_of(functions, compared=compared),
         columns=columns_of(compared=compared),
@@ -75,7 +112,7 @@ def data_of(
     }
 
 
-def notes_of(notes: Iterable[str]) -> str:
+def note_lines(notes: Iterable[str]) -> str:
     """What is missing, as HTML; nothing when nothing is."""
     lines = "".join(f"<p>{escape(note)}</p>" for note in notes)
     return f'<section class="notes" aria-label="Notes">{lines}</section>' if lines else ""

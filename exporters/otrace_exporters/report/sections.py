@@ -27,7 +27,7 @@ def tiles(recording: Recording, profile: Profile) -> str:
     values = [
         ("Wall time", duration(recording.duration_ns)),
         ("Calls", f"{calls:,}"),
-        ("Functions", f"{len(profile.functions):,}"),
+        ("Functions", f"{len(called(profile)):,}"),
         ("Processes", f"{len(recording.processes):,}"),
         ("Threads", f"{len(profile.roots):,}"),
         ("Left by an exception", f"{raised:,}"),
@@ -40,7 +40,7 @@ def tiles(recording: Recording, profile: Profile) -> str:
 
 def functions(profile: Profile) -> str:
     """The functions with the most self time, and those with the most total time."""
-    everything = profile.functions
+    everything = called(profile)
     by_self = sorted(everything, key=lambda f: (-f.self_ns, f.name))[:MOST_FUNCTIONS]
     by_total = sorted(everything, key=lambda f: (-f.total_ns, f.name))[:MOST_FUNCTIONS]
     shown = list({function.index: function for function in (*by_self, *by_total)}.values())
@@ -64,6 +64,11 @@ def functions(profile: Profile) -> str:
         f'<p class="quiet">Self time is what a function spent outside of the functions it called.'
         f"{note}</p>{scrolling(table)}"
     )
+
+
+def called(profile: Profile) -> list[FunctionProfile]:
+    """The functions that ran: names of exceptions and the like are left out."""
+    return [function for function in profile.functions if function.runs]
 
 
 def function_row(function: FunctionProfile, most: int) -> str:
@@ -143,9 +148,10 @@ def exceptions(profile: Profile) -> str:
     rows = []
     for found in counts[:MOST_EXCEPTIONS]:
         function = profile.functions[found.function]
+        kind = escape(found.type or "(not known)")
         rows.append(
-            f'<tr><td>{escape(found.type or "(not known)")}</td><td class="name">{escape(function.name)}'
-            f'{where(function)}</td><td class="number">{found.count:,}</td></tr>'
+            f'<tr><td>{kind}</td><td class="name">{escape(function.name)}{where(function)}</td>'
+            f'<td class="number">{found.count:,}</td></tr>'
         )
     more = len(counts) - MOST_EXCEPTIONS
     note = f'<p class="quiet">{more:,} more are left out.</p>' if more > 0 else ""
