@@ -93,4 +93,21 @@ int otrace_profile_get_function(const struct otrace_profile *profile, uint32_t i
 int otrace_profile_quantile(struct otrace_profile *profile, uint32_t index, uint32_t thousandths,
                             int64_t *duration_ns);
 
+/* ---- speedscope ----------------------------------------------------------------------------- */
+
+struct otrace_speedscope;
+
+/* A track's events as rows of JSON, block by block as the encoders of api_read.h. A function's
+ * frame is first_frame + its name id, first_frame for names that are not known. Calls that never
+ * ended are closed at `end_ns`, or at the track's last record when that is later. */
+int otrace_speedscope_new(struct otrace_segment *segment, uint32_t track_index,
+                          const struct otrace_clock *clock, uint64_t first_frame, int64_t end_ns,
+                          struct otrace_speedscope **speedscope);
+int otrace_speedscope_next(struct otrace_speedscope *speedscope, char *buffer, size_t capacity,
+                           size_t *written);
+/* Calls written so far, and when the profile ends: final once nothing more was written. */
+uint64_t otrace_speedscope_calls(const struct otrace_speedscope *speedscope);
+int64_t otrace_speedscope_end(const struct otrace_speedscope *speedscope);
+void otrace_speedscope_free(struct otrace_speedscope *speedscope);
+
 #endif

@@ -142,5 +142,41 @@ def perfetto_blocks(
     return Blocks(track, "perfetto", out[0], block_size)
 
 
+class SpeedscopeEvents:
+    """The track's calls as events of an evented speedscope profile, with commas between them.
+
+    A function's frame is `first_frame` and its id. `calls` and `end_ns`, when the profile ends, are
+    final when the last block was yielded.
+    """
+
+    def __init__(self, track: Track, *, first_frame: int) -> None:
+        out = ffi.new("struct otrace_speedscope **")
+        process = track.process
+        end_ns = track.open_until_ns
+        status = lib.otrace_speedscope_new(
+            process._segment, track._index, process._clock, first_frame, end_ns, out
+        )
+        check(status, _what(track))
+        self._track = track
+        self._native = ffi.gc(out[0], lib.otrace_speedscope_free)
+        self.calls = 0
+        self.end_ns = end_ns
+
+    def blocks(self, block_size: int = BLOCK_SIZE) -> Iterator[memoryview]:
+        """The text, block by block; once."""
+        memory = bytearray(block_size)
+        block = ffi.from_buffer("char[]", memory, require_writable=True)
+        written = ffi.new("size_t *")
+        view = memoryview(memory)
+        while True:
+            status = lib.otrace_speedscope_next(self._native, block, block_size, written)
+            check(status, _what(self._track))
+            if written[0] == 0:
+                break
+            yield view[: written[0]]
+        self.calls = int(lib.otrace_speedscope_calls(self._native))
+        self.end_ns = int(lib.otrace_speedscope_end(self._native))
+
+
 def _what(track: Track) -> str:
     return f"track {track.id} of process {track.process.pid}"

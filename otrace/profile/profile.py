@@ -146,27 +146,14 @@ def _words_of(track: Track) -> int:
     return int(raw.chunks * track.process.sizes.chunk_size // _CHUNK_WORD_BYTES)
 
 
-def _end_of(track: Track) -> int:
-    """Until when calls of the track were open that never ended."""
-    recording_end = track.process.end_ns
-    if track.end_ns is not None:
-        return track.end_ns
-    return recording_end if recording_end is not None else _last_of(track.process)
-
-
-def _last_of(process: Process) -> int:
-    """The last moment that anything was recorded of a process that was killed, or still runs."""
-    lasts = (track.summary().last_ns for track in process.tracks)
-    return max((last for last in lasts if last is not None), default=0)
-
-
 def _walk(native: Any, track: Track, root: int, number: int) -> Iterable[int]:
     """Counts a track; yields the words read so far now and then."""
     process = track.process
     what = f"track {track.id} of process {process.pid}"
+    until = track.open_until_ns
     out = ffi.new("struct otrace_profile_walk **")
     status = lib.otrace_profile_walk_new(
-        native, process._segment, track._index, process._clock, root, number, _end_of(track), out
+        native, process._segment, track._index, process._clock, root, number, until, out
     )
     check(status, what)
     try:

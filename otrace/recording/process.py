@@ -122,6 +122,11 @@ class Track:
     def __repr__(self) -> str:
         return f"<Track {self.id} {self.name!r} of process {self.process.pid}>"
 
+    @property
+    def open_until_ns(self) -> int:
+        """Until when its calls were open that never ended: its own end, or its process's."""
+        return self.process.open_until_ns if self.end_ns is None else self.end_ns
+
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[CallBatch]:
         """The track's calls in the order of their ends, at most `rows` a batch.
 
@@ -206,6 +211,14 @@ class Process:
         Raises RecordingError.
         """
         return Tasks(self)
+
+    @cached_property
+    def open_until_ns(self) -> int:
+        """Its end; else (killed, or it still runs) the last moment that anything was recorded."""
+        if self.end_ns is not None:
+            return self.end_ns
+        lasts = (track.summary().last_ns for track in self.tracks)
+        return max((last for last in lasts if last is not None), default=self.start_ns)
 
     @property
     def warnings(self) -> list[str]:

@@ -1,0 +1,50 @@
+"""What the exporters of profiles share: a profile of the recording, and texts without traps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from otrace.exporting import ExporterOption, Progress, check_output
+
+if TYPE_CHECKING:
+    from otrace.profile import Profile
+    from otrace.recording import Recording
+
+
+class ProfileExporter:
+    """The members that exporters of profiles have in common."""
+
+    options: tuple[ExporterOption, ...] = ()
+
+    def check(self, target: str | None, options: Mapping[str, object]) -> None:
+        """Raise UsageError when the file cannot be written."""
+        check_output(needed(target))
+
+
+def needed(target: str | None) -> str:
+    """The target, which exporters with suffixes always have."""
+    assert target is not None
+    return target
+
+
+def profile_of(
+    recording: Recording, roots: Literal["thread", "all"], progress: Progress | None
+) -> Profile:
+    """The recording's profile, without what only people look at."""
+    from otrace.profile import Profile
+
+    return Profile.of(recording, roots=roots, slowest=0, progress=progress)
+
+
+def calls_of(profile: Profile) -> int:
+    """The runs of all threads: what a profile's count says is in it."""
+    return sum(profile.tree.runs[root.node] for root in profile.roots)
+
+
+def plain(name: str) -> str:
+    """A name on one line that any reader takes: no control characters, no lone surrogates."""
+    text = name.encode("utf-8", "backslashreplace").decode()
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)

@@ -1,0 +1,113 @@
+"""The standard library's profile statistics (`.pstats`): for `python -m pstats` and snakeviz.
+
+Functions, times and callers are named and counted as cProfile does, which counts each resumption
+of a generator as a call. All threads and processes are added up.
+"""
+
+from __future__ import annotations
+
+import marshal
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from otrace.exporting import ExportResult, Progress, open_output
+from otrace_exporters.profiles import ProfileExporter, calls_of, needed, plain, profile_of
+
+if TYPE_CHECKING:
+    from otrace.profile import FunctionProfile, Profile
+    from otrace.recording import Recording
+
+Label = tuple[str, int, str]
+Row = list[int]
+"""Primitive calls, calls, self time and total time in nanoseconds."""
+
+NS = 1e-9
+
+
+class PstatsExporter(ProfileExporter):
+    """Writes what `cProfile.run(..., filename)` would."""
+
+    name = "pstats"
+    suffixes = (".pstats",)
+
+    def export(
+        self,
+        recording: Recording,
+        target: str | None,
+        options: Mapping[str, object],
+        progress: Progress | None,
+    ) -> ExportResult:
+        """Write the file. Raises ExportError, RecordingError."""
+        profile = profile_of(recording, "thread", progress)
+        with open_output(needed(target)) as output:
+            output.write(marshal.dumps(statistics_of(profile)))
+        return ExportResult(target, calls_of(profile), output.written)
+
+
+def label_of(function: FunctionProfile) -> Label:
+    """As cProfile names it: file, line and bare name, or `~` and a description."""
+    name = plain(function.qualified).rpartition(".")[2]
+    if function.kind == "python":
+        return plain(function.file), function.line, name
+    if function.kind == "text":
+        return "~", 0, f"<event {plain(function.name)}>"
+    owner = plain(function.qualified).rpartition(".")[0]
+    if not owner:
+        return "~", 0, f"<built-in method {plain(function.name)}>"
+    prefix = "" if function.module in ("builtins", "") else plain(function.module) + "."
+    return "~", 0, f"<method '{name}' of '{prefix}{owner}' objects>"
+
+
+def statistics_of(profile: Profile) -> dict[Label, tuple[object, ...]]:
+    """The dictionary that pstats.Stats reads."""
+    labels = [label_of(function) for function in profile.functions]
+    rows: dict[Label, Row] = {}
+    for function in profile.functions:
+        if function.runs:
+            row = [function.primitive, function.runs, function.self_ns, function.total_ns]
+            add(rows, labels[function.index], row)
+    callers: dict[Label, dict[Label, Row]] = {label: {} for label in rows}
+    for (caller, callee), row in edges_of(profile).items():
+        add(callers[labels[callee]], labels[caller], row)
+    return {
+        label: (*finished(row), {key: finished(edge) for key, edge in callers[label].items()})
+        for label, row in rows.items()
+    }
+
+
+def add(rows: dict[Label, Row], label: Label, row: Row) -> None:
+    """Adds a row to the one of that label: several functions may share it."""
+    known = rows.setdefault(label, [0, 0, 0, 0])
+    for position, number in enumerate(row):
+        known[position] += number
+
+
+def finished(row: Row) -> tuple[float, ...]:
+    """The row with times in seconds."""
+    primitive, runs, self_ns, total_ns = row
+    return primitive, runs, self_ns * NS, total_ns * NS
+
+
+def edges_of(profile: Profile) -> Mapping[tuple[int, int], Row]:
+    """What each caller gave to each callee: calls and time, a pair inside itself counted once."""
+    tree = profile.tree
+    edges: dict[tuple[int, int], Row] = {}
+    active: Counter[tuple[int, int]] = Counter()
+    for root in profile.roots:
+        for node, entered in tree.descend(root.node):
+            parent = tree.parent[node]
+            if parent < 0 or tree.parent[parent] < 0:
+                continue  # a root, or an outermost call: nobody called it
+            pair = tree.function[parent], tree.function[node]
+            if not entered:
+                active[pair] -= 1
+                continue
+            edge = edges.setdefault(pair, [0, 0, 0, 0])
+            edge[1] += tree.runs[node]
+            edge[2] += tree.self_ns[node]
+            if not active[pair]:
+                edge[0] += tree.runs[node]
+                edge[3] += tree.total_ns[node]
+            active[pair] += 1
+    return edges
