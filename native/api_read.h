@@ -185,6 +185,8 @@ struct otrace_batches;
 /* A cursor over one track's calls in the order of their ends, open ones last, outermost first. */
 int otrace_batches_new(struct otrace_segment *segment, uint32_t track_index,
                        const struct otrace_clock *clock, struct otrace_batches **batches);
+/* Gives only calls of these name ids from now on, and no marks. */
+int otrace_batches_keep(struct otrace_batches *batches, const uint32_t *ids, uint32_t count);
 int otrace_batches_next(struct otrace_batches *batches, const struct otrace_columns *columns,
                         struct otrace_batch *batch);
 void otrace_batches_free(struct otrace_batches *batches);
@@ -315,6 +317,20 @@ struct otrace_perfetto;
 int64_t otrace_perfetto_process(uint64_t process_uuid, uint32_t pid, const char *name,
                                 size_t name_size, int32_t order, uint32_t sequence, char *buffer,
                                 size_t capacity);
+
+/* One end of an arrow: from or to the innermost slice that is open on a track at that time. */
+struct otrace_perfetto_flow {
+    uint64_t id; /* the same at both ends */
+    uint64_t track_uuid, mono_ns;
+    uint32_t sequence; /* that no track uses */
+    int is_end;
+};
+
+/* Its packet. Returns the bytes written or a negative status (OTRACE_READ_ARGUMENT: capacity below
+ * 128). */
+int64_t otrace_perfetto_flow(const struct otrace_perfetto_flow *flow, char *buffer,
+                             size_t capacity);
+
 int otrace_perfetto_new(struct otrace_segment *segment, uint32_t track_index,
                         const struct otrace_clock *clock,
                         const struct otrace_perfetto_track *description,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from otrace.recording import Process, Track
 
 BLOCK_SIZE = 1 << 18
+FLOW_SIZE = 128
 
 
 class Blocks:
@@ -94,6 +95,29 @@ def perfetto_process(
         process_uuid, pid, data, len(data), order, sequence, block, len(block)
     )
     check(min(size, 0), f"process {process.pid}")
+    return bytes(ffi.buffer(block, size))
+
+
+def perfetto_flow(
+    flow: int, *, track_uuid: int, mono_ns: int, sequence: int, is_end: bool
+) -> bytes:
+    """The packet of one end of an arrow, at the slice that is open on a track at that time.
+
+    `flow`: the same for both ends. `sequence`: one that no track uses.
+    """
+    raw = ffi.new(
+        "struct otrace_perfetto_flow *",
+        {
+            "id": flow,
+            "track_uuid": track_uuid,
+            "mono_ns": mono_ns,
+            "sequence": sequence,
+            "is_end": is_end,
+        },
+    )
+    block = ffi.new("char[]", FLOW_SIZE)
+    size = lib.otrace_perfetto_flow(raw, block, FLOW_SIZE)
+    check(min(size, 0), f"arrow {flow}")
     return bytes(ffi.buffer(block, size))
 
 

@@ -14,6 +14,7 @@ from otrace.exporting import (
     check_output,
     open_output,
 )
+from otrace_exporters.arrows import Arrow, Shown, arrows
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+BASE_NS = 1000  # what ts says at the start
 BYTES_A_CALL = 135  # for the progress bar alone
 
 
@@ -48,6 +50,7 @@ class ChromeExporter:
         rows, tracks = describe(recording)
         expected = estimate_calls(recording) * BYTES_A_CALL
         encoded = calls = 0
+        shown: list[Shown[tuple[int, int]]] = []
         with open_output(needed(target)) as output:
             output.write(b'{"traceEvents":[\n')
             for row in rows[1:]:
@@ -60,6 +63,10 @@ class ChromeExporter:
                     if progress is not None:
                         progress(encoded / expected)
                 calls += blocks.calls
+                shown.append(Shown(track, (pid, tid), blocks.first_ns))
+            for arrow in arrows(recording, shown):
+                for row in flow_rows(arrow):
+                    output.write(row + b",\n")
             output.write(rows[0])  # the one row without a comma behind it
             output.write(b'\n],\n"displayTimeUnit":"ns",\n"otherData":')
             output.write(encode(other_data(recording)) + b"}\n")
@@ -93,6 +100,17 @@ def metadata(name: str, pid: int, tid: int, args: Mapping[str, object]) -> bytes
     return encode({"ph": "M", "pid": pid, "tid": tid, "name": name, "args": args})
 
 
+def flow_rows(arrow: Arrow[tuple[int, int]]) -> Iterator[bytes]:
+    """An arrow's two rows, each at the slice that is open on its thread at its time."""
+    common = {"name": "start", "cat": "process", "id": arrow.id}
+    for phase, (pid, tid), time_ns, bind in (
+        ("s", arrow.start, arrow.start_ns, {}),
+        ("f", arrow.end, arrow.end_ns, {"bp": "e"}),
+    ):
+        ts = (time_ns + BASE_NS) / 1000
+        yield encode({"ph": phase, "pid": pid, "tid": tid, "ts": ts, **common, **bind})
+
+
 def encode(value: object) -> bytes:
     """JSON as the rows have it: plain UTF-8, lone surrogates as visible text.
 
@@ -121,7 +139,7 @@ def other_data(recording: Recording) -> dict[str, object]:
             "program": manifest.get("program"),
             "exit": manifest.get("exit"),
             "start_wall_ns": recording.start_wall_ns,
-            "base_ns": 1000,  # what ts says at the start
+            "base_ns": BASE_NS,
             "lost_calls": sum(process.losses.calls for process in recording.processes),
             "warnings": recording.warnings,
             "processes": list(losses_by_process(recording)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from otrace.exporting import (
@@ -12,6 +12,7 @@ from otrace.exporting import (
     check_output,
     open_output,
 )
+from otrace_exporters.arrows import Shown, arrows
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class PerfettoExporter:
         assert target is not None
         expected = estimate_calls(recording) * BYTES_A_CALL
         pids, tids = Numbers(), Numbers()
+        shown: list[Shown[int]] = []
         uuid, sequence, encoded, calls = 1, FIRST_TRACK_SEQUENCE, 0, 0
         with open_output(target) as output:
             for position, process in enumerate(recording.processes):
@@ -75,7 +77,7 @@ class PerfettoExporter:
                         tid=tids.take(track.os_tid),
                         order=order,
                     )
-                    uuid += 1
+                    track_uuid, uuid = uuid, uuid + 1
                     sequence += SEQUENCES_A_TRACK
                     for block in blocks:
                         output.write(block)
@@ -83,4 +85,25 @@ class PerfettoExporter:
                         if progress is not None:
                             progress(encoded / expected)
                     calls += blocks.calls
+                    shown.append(Shown(track, track_uuid, blocks.first_ns))
+            for packet in flow_packets(recording, shown):
+                output.write(packet)
         return ExportResult(target, calls, output.written)
+
+
+def flow_packets(recording: Recording, shown: list[Shown[int]]) -> Iterator[bytes]:
+    """The arrows between tracks, which are known by their uuids."""
+    from otrace.encoding import perfetto_flow
+
+    for arrow in arrows(recording, shown):
+        for uuid, time_ns, is_end in (
+            (arrow.start, arrow.start_ns, False),
+            (arrow.end, arrow.end_ns, True),
+        ):
+            yield perfetto_flow(
+                arrow.id,
+                track_uuid=uuid,
+                mono_ns=recording.start_mono_ns + time_ns,
+                sequence=PROCESS_SEQUENCE,
+                is_end=is_end,
+            )

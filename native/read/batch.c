@@ -14,6 +14,8 @@ struct otrace_batches {
     uint32_t marks_count, marks_capacity;
     otrace_word *payload;
     uint64_t payload_words, payload_capacity;
+    uint8_t *kept; /* by name id; NULL: all */
+    uint32_t names_count;
 };
 
 int otrace_batches_new(struct otrace_segment *segment, uint32_t track_index,
@@ -22,6 +24,7 @@ int otrace_batches_new(struct otrace_segment *segment, uint32_t track_index,
     if (batches == NULL) {
         return OTRACE_READ_NO_MEMORY;
     }
+    batches->names_count = segment->names_count;
     int status = otrace_decoder_new(segment, track_index, clock, 0, &batches->decoder);
     if (status != 0) {
         otrace_batches_free(batches);
@@ -30,11 +33,31 @@ int otrace_batches_new(struct otrace_segment *segment, uint32_t track_index,
     return status;
 }
 
+int otrace_batches_keep(struct otrace_batches *batches, const uint32_t *ids, uint32_t count) {
+    if (batches->kept == NULL) {
+        batches->kept = calloc((size_t)batches->names_count + 1, 1);
+    }
+    for (uint32_t i = 0; batches->kept != NULL && i < count; i++) {
+        if (ids[i] <= batches->names_count) {
+            batches->kept[ids[i]] = 1;
+        }
+    }
+    return batches->kept == NULL ? OTRACE_READ_NO_MEMORY : OTRACE_READ_OK;
+}
+
+static bool is_kept(const struct otrace_batches *batches, const struct otrace_edge *edge) {
+    bool is_mark = edge->kind == OTRACE_EDGE_INSTANT || edge->kind == OTRACE_EDGE_COUNTER ||
+                   edge->flags & OTRACE_CALL_EVENT;
+    return batches->kept == NULL ||
+           (!is_mark && edge->id <= batches->names_count && batches->kept[edge->id]);
+}
+
 void otrace_batches_free(struct otrace_batches *batches) {
     if (batches != NULL) {
         otrace_decoder_free(batches->decoder);
         free(batches->marks);
         free(batches->payload);
+        free(batches->kept);
         free(batches);
     }
 }
@@ -139,6 +162,9 @@ int otrace_batches_next(struct otrace_batches *batches, const struct otrace_colu
     while (rows < columns->capacity && batches->marks_count < MARKS_FULL &&
            batches->payload_words < PAYLOAD_FULL) {
         status = otrace_decoder_next(batches->decoder, &edge);
+        if (status > 0 && !is_kept(batches, &edge)) {
+            continue;
+        }
         if (status > 0) {
             status = add_edge(batches, columns, &rows, &edge);
         } else {

@@ -42,14 +42,18 @@ enum thread_descriptor { THREAD_PID = 1, THREAD_TID = 2, THREAD_NAME = 5 };
 enum track_event {
     EVENT_CATEGORY_IIDS = 3,
     EVENT_ANNOTATIONS = 4,
+    EVENT_LEGACY = 6,
     EVENT_TYPE = 9,
     EVENT_NAME_IID = 10,
     EVENT_TRACK = 11,
+    EVENT_CATEGORY = 22,
     EVENT_NAME = 23,
     EVENT_COUNTER = 30,
     EVENT_SOURCE_IID = 34,
     EVENT_COUNTER_DOUBLE = 44,
 };
+/* Flow events, which refer to the slices that are open at their times, are only there. */
+enum legacy_event { LEGACY_PHASE = 2, LEGACY_ID = 6, LEGACY_TO_ENCLOSING = 12 };
 enum event_type { TYPE_BEGIN = 1, TYPE_END = 2, TYPE_INSTANT = 3, TYPE_COUNTER = 4 };
 
 enum interned_data {

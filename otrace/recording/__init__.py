@@ -12,12 +12,14 @@ recording are for one thread at a time; separate tracks may be read on separate 
 """
 
 from otrace.recording.batches import CallBatch, CallFlag, Mark
+from otrace.recording.family import Birth, births
 from otrace.recording.functions import Function
 from otrace.recording.process import Loss, Losses, Process, SegmentSizes, Track, TrackSummary
 from otrace.recording.recording import Recording
 from otrace.recording.tasks import Task, TaskCalls, Tasks, TaskSteps
 
 __all__ = [
+    "Birth",
     "CallBatch",
     "CallFlag",
     "Function",
@@ -33,4 +35,5 @@ __all__ = [
     "Tasks",
     "Track",
     "TrackSummary",
+    "births",
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from otrace.recording._lib import check, decode, ffi, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from otrace.recording.functions import Functions
     from otrace.recording.process import Track
@@ -130,14 +130,16 @@ class CallBatch:
         return self._marks
 
 
-def read_batches(track: Track, rows: int) -> Iterator[CallBatch]:
-    """The calls of a track, in batches of at most `rows`."""
+def read_batches(track: Track, rows: int, functions: Collection[int] | None) -> Iterator[CallBatch]:
+    """The calls of a track, in batches of at most `rows`; only of `functions` unless None."""
     process = track.process
     out = ffi.new("struct otrace_batches **")
     what = f"track {track.id} of process {process.pid}"
     check(lib.otrace_batches_new(process._segment, track._index, process._clock, out), what)
     raw = ffi.new("struct otrace_batch *")
     try:
+        if functions is not None:
+            check(lib.otrace_batches_keep(out[0], list(functions), len(functions)), what)
         while True:
             columns, views = _new_columns(rows)
             check(lib.otrace_batches_next(out[0], columns, raw), what)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -122,18 +122,24 @@ class Track:
     def __repr__(self) -> str:
         return f"<Track {self.id} {self.name!r} of process {self.process.pid}>"
 
+<<<<<<< Updated upstream
     @property
     def open_until_ns(self) -> int:
         """Until when its calls were open that never ended: its own end, or its process's."""
         return self.process.open_until_ns if self.end_ns is None else self.end_ns
 
     def batches(self, rows: int = BATCH_ROWS) -> Iterator[CallBatch]:
+=======
+    def batches(
+        self, rows: int = BATCH_ROWS, *, functions: Collection[int] | None = None
+    ) -> Iterator[CallBatch]:
+>>>>>>> Stashed changes
         """The track's calls in the order of their ends, at most `rows` a batch.
 
-        Calls that had not ended come last, outermost first. Memory does not grow with their
-        number. Raises RecordingError.
+        Calls that had not ended come last, outermost first. With `functions` (their ids) calls of
+        those alone, and no marks. Memory does not grow with their number. Raises RecordingError.
         """
-        return read_batches(self, rows)
+        return read_batches(self, rows, functions)
 
     def summary(self) -> TrackSummary:
         """Totals, by one pass over the track. Raises RecordingError."""

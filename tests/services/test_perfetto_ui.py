@@ -156,6 +156,67 @@ def test_awkward_text_keeps_the_file_readable(
     assert told[1] == {"name": AWKWARD[1]}
 
 
+FAMILY = """
+import multiprocessing, os, subprocess, sys, threading
+def child():
+    pass
+def fork():
+    pid = os.fork()
+    if pid == 0:
+        child()
+        os._exit(0)
+    os.waitpid(pid, 0)
+def run(code):
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=".")  # by fork_exec, always
+def work():
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+if __name__ == "__main__":
+    fork()
+    run("import os; os.execv('/bin/sh', ['sh', '-c', 'true'])")
+    run("import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'pass'])")
+    thread = threading.Thread(target=work, name="starter")
+    thread.start()
+    thread.join()
+"""
+FLOWS = """
+    select a.name as start, parent.name as inside, b.name as first, b.depth,
+      starter.name as starter, p.pid as parent, c.pid as child, a.ts <= b.ts as forward
+    from flow f
+    join slice a on f.slice_out = a.id
+    left join slice parent on a.parent_id = parent.id
+    join slice b on f.slice_in = b.id
+    join thread_track ta on a.track_id = ta.id join thread starter on ta.utid = starter.utid
+    join process p on starter.upid = p.upid
+    join thread_track tb on b.track_id = tb.id join thread t on tb.utid = t.utid
+    join process c on t.upid = c.upid
+    order by b.ts
+"""
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_arrows_lead_from_the_call_that_started_a_process_to_its_first(
+    perfetto: PerfettoUI, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "app.py").write_text(FAMILY, encoding="utf-8")
+    otrace_run(tmp_path, "-o", file, "app.py")
+    with perfetto.open(tmp_path / file) as trace:
+        assert trace.stats() == {}
+        flows = trace.query(FLOWS)
+    assert [(row["start"], row["inside"], row["starter"]) for row in flows] == [
+        ("posix.fork", "__main__.fork", "MainThread"),
+        ("_posixsubprocess.fork_exec", "subprocess.Popen._execute_child", "MainThread"),
+        ("_posixsubprocess.fork_exec", "subprocess.Popen._execute_child", "MainThread"),
+        ("posix.execv", "__main__.<module>", "MainThread"),
+        ("posix.fork", "multiprocessing.popen_fork.Popen._launch", "starter"),
+    ]
+    assert all(row["forward"] and row["depth"] == 0 for row in flows)
+    assert all(row["parent"] != row["child"] for row in flows)
+    assert flows[0]["parent"] == flows[1]["parent"] == flows[4]["parent"]
+    assert flows[3]["parent"] == flows[2]["child"]
+
+
 @pytest.mark.parametrize("depth", [900, 5000])
 @pytest.mark.parametrize("file", FILES)
 def test_what_follows_a_deep_recursion_is_in_its_place(

@@ -112,7 +112,7 @@ class Segment:
 
     def __init__(self, pid=100, chunk_size=4096, clock=MONOTONIC, rate=1, start_ns=START):
         self.pid, self.clock, self.chunk_size, self.rate = pid, clock, chunk_size, rate
-        self.start_ns = start_ns
+        self.start_ns, self.parent_pid = start_ns, 1
         self.start = int(start_ns * rate)
         self.room = chunk_size - CHUNK_HEADER
         self.meta = b""
@@ -190,7 +190,7 @@ class Segment:
             0x01020304,
             self.clock,
             self.pid,
-            1,
+            self.parent_pid,
             0x030D00F0,
             0,
             PAGE,
