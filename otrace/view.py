@@ -82,11 +82,10 @@ class ViewServer(ThreadingHTTPServer):
 
     def ui_url(self, item: Item) -> str | None:
         """The UI, opening an item; None where the trace has to be handed over by a page."""
+        place = f"/#!/?url={quote(self.trace_url(item), safe=':/')}"
         if self.ui is not None:
-            return f"{self.origin}/#!/?url={self.trace_url(item)}"
-        if self.port == URL_PORT:
-            return f"{ONLINE}/#!/?url={self.trace_url(item)}"
-        return None
+            return self.origin + place
+        return ONLINE + place if self.port == URL_PORT else None
 
     @property
     def start_url(self) -> str:
@@ -140,11 +139,12 @@ class Handler(BaseHTTPRequestHandler):
         if self.refuse():
             return
         path = urlsplit(self.path).path
-        name = unquote(path.rpartition("/")[2], errors="surrogateescape")
+        folder, _, rest = path[1:].partition("/")
+        name = unquote(rest, errors="surrogateescape")
         try:
-            if path == f"/trace/{quoted(name)}":
+            if folder == "trace":
                 self.send_trace(name)
-            elif path == f"/open/{quoted(name)}":
+            elif folder == "open":
                 self.send_opening(name)
             elif path == "/list":
                 self.send_page(pages.list_page(self.server.library))

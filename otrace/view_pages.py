@@ -45,7 +45,7 @@ const trace = JSON.parse(document.getElementById("trace").textContent);
 const said = document.getElementById("said");
 let sending = false;
 
-function open() {
+function openUi() {
   const ui = window.open(trace.ui);
   if (!ui) {
     said.textContent = "The browser kept the window back. Press the button.";
@@ -78,8 +78,8 @@ async function hand(ui) {
   }
 }
 
-document.getElementById("open").addEventListener("click", open);
-open();
+document.getElementById("open").addEventListener("click", openUi);
+openUi();
 """
 
 
@@ -141,9 +141,9 @@ def handover_page(name: str, path: str) -> Page:
     return page_of(
         name,
         f"<h1>{escape(name)}</h1>"
-        f"<p>Opens in Perfetto&rsquo;s UI. The trace goes from this page to that one inside the browser, "
-        f'and nowhere else.</p><button type="button" id="open">Open in Perfetto</button>'
-        f'<p id="said" role="status"></p>'
+        "<p>Opens in Perfetto&rsquo;s UI. The trace goes from this page to that one inside the "
+        'browser, and nowhere else.</p><button type="button" id="open">Open in Perfetto</button>'
+        '<p id="said" role="status"></p>'
         f'<script type="application/json" id="trace">{data}</script>',
         HANDOVER,
     )
