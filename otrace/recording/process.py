@@ -122,18 +122,14 @@ class Track:
     def __repr__(self) -> str:
         return f"<Track {self.id} {self.name!r} of process {self.process.pid}>"
 
-<<<<<<< Updated upstream
     @property
     def open_until_ns(self) -> int:
         """Until when its calls were open that never ended: its own end, or its process's."""
         return self.process.open_until_ns if self.end_ns is None else self.end_ns
 
-    def batches(self, rows: int = BATCH_ROWS) -> Iterator[CallBatch]:
-=======
     def batches(
         self, rows: int = BATCH_ROWS, *, functions: Collection[int] | None = None
     ) -> Iterator[CallBatch]:
->>>>>>> Stashed changes
         """The track's calls in the order of their ends, at most `rows` a batch.
 
         Calls that had not ended come last, outermost first. With `functions` (their ids) calls of
