@@ -194,7 +194,7 @@ static bool recorded(const struct name *name) {
 
 static uint64_t what_of(uint32_t id) {
     otrace_key key = otrace_key_of(id);
-    return key & OTRACE_KEY_LONG ? 0 : otrace_what(OTRACE_C_BEGIN, key, 0);
+    return key & OTRACE_KEY_LONG ? 0 : otrace_what(OTRACE_C_BEGIN, key);
 }
 
 static const struct otrace_callable *see(PyObject *callable, struct otrace_callable_key key) {

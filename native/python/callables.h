@@ -14,7 +14,7 @@ struct otrace_callable_key {
 
 struct otrace_callable {
     struct otrace_callable_key key;
-    uint64_t what; /* of its begin, less the detail; 0: excluded, or its key is a long one */
+    uint64_t what; /* of its begin; 0: excluded, or its key is a long one */
     uint32_t id;
     uint32_t excluded;
 };

@@ -28,7 +28,9 @@ struct otrace_code_extra {
 static inline uintptr_t otrace_code_extra(PyObject *code, Py_ssize_t index) {
     const struct otrace_code_extra *extra =
         (const struct otrace_code_extra *)((PyCodeObject *)code)->co_extra;
-    return extra != NULL && extra->size > index ? (uintptr_t)extra->extras[index] : 0;
+    return __builtin_expect(extra != NULL && extra->size > index, 1)
+               ? (uintptr_t)extra->extras[index]
+               : 0;
 }
 
 /* Stores `value` in the slot. The interpreter's own setter makes room for every user of co_extra,

@@ -9,22 +9,21 @@
 
 static PyObject *key_name; /* owned for good */
 
-uint64_t otrace_tag_generation;
-bool otrace_excluded_seen;
-Py_ssize_t otrace_tag_index = -1;
+struct otrace_tags otrace_tags __attribute__((aligned(64))) = {.index = -1};
 
 static char start_folder[4096]; /* what relative file names are relative to */
 
 int otrace_functions_begin(uint32_t generation) {
-    if (otrace_tag_index < 0) {
-        otrace_tag_index = OTRACE_REQUEST_CODE_EXTRA(NULL);
+    if (otrace_tags.index < 0) {
+        otrace_tags.index = OTRACE_REQUEST_CODE_EXTRA(NULL);
     }
     if (getcwd(start_folder, sizeof start_folder) == NULL) {
         start_folder[0] = '\0';
     }
-    otrace_tag_generation = generation;
-    otrace_excluded_seen = false;
-    return otrace_tag_index < 0 ? -1 : 0;
+    otrace_tags.generation =
+        (generation & OTRACE_TAG_GENERATION_MASK) << OTRACE_TAG_GENERATION_SHIFT | OTRACE_BEGIN;
+    otrace_tags.excluded_seen = false;
+    return otrace_tags.index < 0 ? -1 : 0;
 }
 
 static PyObject *module_name(PyObject *globals) {
@@ -77,7 +76,7 @@ static bool is_special(PyCodeObject *code, struct otrace_text module, struct otr
 uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     PyCodeObject *code = (PyCodeObject *)object;
     uint64_t known = otrace_function_tag(object);
-    if ((known & ~OTRACE_TAG_FLAGS) >> 32 == otrace_tag_generation) {
+    if ((known & ~OTRACE_TAG_FLAGS) >> 32 == otrace_tags.generation) {
         return known;
     }
     PyObject *module_object = module_name(globals);
@@ -87,7 +86,7 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     if (module_object == NULL) {
         module.text = (struct otrace_text){"", 0};
     }
-    uint64_t tag = otrace_tag_generation << 32;
+    uint64_t tag = otrace_tags.generation << 32;
     if (!recorded(module.text, name.text, file.text)) {
         tag |= OTRACE_TAG_EXCLUDED;
     } else {
@@ -107,7 +106,7 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     otrace_text_drop(&module);
     otrace_text_drop(&name);
     otrace_text_drop(&file);
-    if (otrace_code_set_extra(object, otrace_tag_index, (uintptr_t)tag) != 0) {
+    if (otrace_code_set_extra(object, otrace_tags.index, (uintptr_t)tag) != 0) {
         PyErr_Clear();
     }
     return tag;

@@ -5,9 +5,12 @@
 #include "python/compat.h"
 #include "record/thread.h"
 
-/* A tag: the generation of the recording in its high half, the function's key in its low half.
- * The fast path compares the high half whole: a code object not seen in this recording, excluded,
- * special, or with an id too large for a short word never equals it. */
+/* A tag: the function's key in its low half; in its high half the generation of the recording and
+ * OTRACE_BEGIN, so that it is what the stack keeps of a call. The fast path compares the high half
+ * whole: a code object not seen in this recording, excluded, special, or with an id too large for a
+ * short word never equals it. */
+#define OTRACE_TAG_GENERATION_SHIFT 8
+#define OTRACE_TAG_GENERATION_MASK 0xfffffu
 #define OTRACE_TAG_EXCLUDED (UINT64_C(1) << 62)
 #define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61) /* tells a thread's name */
 #define OTRACE_TAG_LONG (UINT64_C(1) << 60)    /* its key is a long one */
@@ -20,16 +23,20 @@
 #define OTRACE_TAG_KEY (UINT64_C(0xffffffff) & ~OTRACE_TAG_GENERATOR)
 #endif
 
-extern uint64_t otrace_tag_generation __attribute__((visibility("hidden")));
-extern Py_ssize_t otrace_tag_index __attribute__((visibility("hidden"))); /* of co_extra */
+/* Read in every callback: one cache line. */
+extern struct otrace_tags {
+    uint64_t generation; /* the high half of a plain tag */
+    Py_ssize_t index;    /* of co_extra */
+    bool excluded_seen;  /* in this recording: only then need a C call ask for its caller */
+} otrace_tags __attribute__((visibility("hidden")));
 
 static inline uint64_t otrace_function_tag(PyObject *code) {
-    return otrace_code_extra(code, otrace_tag_index);
+    return otrace_code_extra(code, otrace_tags.index);
 }
 
 /* True when the tag says: seen, recorded, nothing special. */
 static inline bool otrace_tag_plain(uint64_t tag) {
-    return tag >> 32 == otrace_tag_generation;
+    return tag >> 32 == otrace_tags.generation;
 }
 
 /* The key of a plain tag. */
@@ -37,12 +44,14 @@ static inline otrace_key otrace_tag_key(uint64_t tag) {
     return (otrace_key)(tag & OTRACE_TAG_KEY);
 }
 
+/* What the stack keeps of a call that a plain tag is of; `kind` OTRACE_BEGIN or OTRACE_RESUME. */
+static inline uint64_t otrace_tag_what(uint64_t tag, enum otrace_record_kind kind) {
+    return (tag ^ (uint64_t)(kind ^ OTRACE_BEGIN) << 32) & ~OTRACE_TAG_GENERATOR;
+}
+
 static inline uint32_t otrace_tag_id(uint64_t tag) {
     return otrace_key_id(tag & OTRACE_TAG_LONG ? (otrace_key)tag >> 1 : otrace_tag_key(tag));
 }
-
-/* True once excluded code has run in this recording: only then need a C call ask for its caller. */
-extern bool otrace_excluded_seen __attribute__((visibility("hidden")));
 
 /* The tag of a code object, made at first sight. `globals` (borrowed) are those of a frame that
  * runs it, or NULL for the current frame's. Needs the GIL, never raises. */

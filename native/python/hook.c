@@ -4,12 +4,8 @@ static bool profile_installed;
 
 void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key) {
     const struct otrace_callable *found = otrace_callable_find(callable, key);
-    if (found->what != 0) {
-        otrace_emit_begin(OTRACE_C_BEGIN, found->what | (uint64_t)otrace_open_detail(callable)
-                                                            << 40);
-    } else if (!found->excluded) {
-        otrace_thread_begin(OTRACE_C_BEGIN, found->id, otrace_open_detail(callable), 0,
-                            otrace_clock_ticks());
+    if (!found->excluded) {
+        otrace_thread_begin(OTRACE_C_BEGIN, found->id, callable, 0, otrace_clock_ticks());
     }
 }
 

@@ -54,10 +54,8 @@ static inline void otrace_c_begin(PyObject *callable) {
         return;
     }
     const struct otrace_callable *line = otrace_callable_line(key.key);
-    if (__builtin_expect(line->key.key == key.key && line->key.check == key.check, 1)) {
-        otrace_emit_begin(OTRACE_C_BEGIN, line->what | (uint64_t)otrace_open_detail(callable)
-                                                           << 40);
-    } else {
+    if (__builtin_expect(line->key.key != key.key || line->key.check != key.check, 0) ||
+        __builtin_expect(!otrace_emit_begin(OTRACE_C_BEGIN, line->what, callable), 0)) {
         otrace_c_begin_slow(callable, key);
     }
 }

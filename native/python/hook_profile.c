@@ -44,10 +44,10 @@ static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
         bool thrown = place == AT_YIELD || place == AT_OTHER;
         /* No end on the fast path for what is special: it has something to tell. */
         otrace_thread_begin(place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME, otrace_tag_id(tag),
-                            tag & OTRACE_TAG_SPECIAL ? 0 : otrace_open_detail(code),
+                            tag & OTRACE_TAG_SPECIAL ? NULL : code,
                             thrown ? otrace_exception_word(NULL) : 0, otrace_clock_ticks());
     } else {
-        otrace_excluded_seen = true;
+        otrace_tags.excluded_seen = true;
     }
     if (tag & OTRACE_TAG_SPECIAL) {
         otrace_threads_special((PyObject *)code, true);
@@ -61,10 +61,9 @@ static void begin(PyFrameObject *frame) {
     if (tag & OTRACE_TAG_GENERATOR) {
         place = place_of(frame, code);
     }
-    if (__builtin_expect(otrace_tag_plain(tag) && place <= AT_RESUME, 1)) {
-        enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
-        otrace_emit_begin(kind, otrace_what(kind, otrace_tag_key(tag), otrace_open_detail(code)));
-    } else {
+    enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
+    if (__builtin_expect(!otrace_tag_plain(tag) || place > AT_RESUME, 0) ||
+        __builtin_expect(!otrace_emit_begin(kind, otrace_tag_what(tag, kind), code), 0)) {
         begin_slow(frame, code);
     }
 }
@@ -95,7 +94,7 @@ static void end(PyFrameObject *frame, PyObject *result) {
 
 static bool caller_recorded(PyFrameObject *frame) {
     PyObject *code = (PyObject *)otrace_frame_code(frame);
-    return __builtin_expect(!otrace_excluded_seen, 1) ||
+    return __builtin_expect(!otrace_tags.excluded_seen, 1) ||
            otrace_tag_plain(otrace_function_tag(code)) ||
            !(otrace_function_see(code, NULL) & OTRACE_TAG_EXCLUDED);
 }

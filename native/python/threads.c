@@ -142,7 +142,7 @@ static void tell_open_frames(struct otrace_thread *thread, bool beginning) {
         PyObject *globals = PyFrame_GetGlobals(frames[i]);
         uint64_t tag = otrace_function_see((PyObject *)code, globals);
         bool begins_now = i == 0 && beginning;
-        otrace_excluded_seen |= (tag & OTRACE_TAG_EXCLUDED) != 0;
+        otrace_tags.excluded_seen |= (tag & OTRACE_TAG_EXCLUDED) != 0;
         if (!(tag & OTRACE_TAG_EXCLUDED) && !begins_now) {
             otrace_thread_push_open(thread, otrace_tag_id(tag), opening_kind(code));
         }

@@ -58,11 +58,11 @@ static bool stack_grow(struct otrace_thread *thread) {
     return true;
 }
 
-static bool push(struct otrace_thread *thread, otrace_key key, uint32_t kind, uint64_t tick) {
+static bool push(struct otrace_thread *thread, struct otrace_open open) {
     if (thread->top == thread->stack_end && !stack_grow(thread)) {
         return false;
     }
-    *thread->top++ = (struct otrace_open){.start_tick = tick, .key = key, .kind = kind};
+    *thread->top++ = open;
     return true;
 }
 
@@ -103,7 +103,8 @@ static void set_limits(struct otrace_thread *thread) {
     size_t room = (size_t)(thread->stack_end - thread->top);
     otrace_word *end = (otrace_word *)thread->reserved_end;
     thread->limit = NULL;
-    if (thread->pauses == 0 && thread->chunk != NULL && otrace_recorder.options.max_depth == 0) {
+    if (thread->pauses == 0 && thread->chunk != NULL && otrace_recorder.options.max_depth == 0 &&
+        otrace_clock_has_counter()) {
         thread->limit = (size_t)(end - thread->cursor) > room ? thread->cursor + room : end;
     }
 }
@@ -159,7 +160,7 @@ static struct otrace_thread *ready(bool beginning) {
     return thread->id != 0 ? thread : otrace_thread_register(beginning);
 }
 
-void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t detail,
+void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, const void *object,
                          uint32_t exception, uint64_t now) {
     struct otrace_thread *thread = ready(true);
     if (thread == NULL) {
@@ -169,8 +170,13 @@ void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t det
     now = now > thread->last_tick ? now : thread->last_tick;
     bool written = thread->pauses == 0 && below_max_depth(depth_of(thread) - thread->events_open) &&
                    write_short(thread, kind, id, exception, now);
-    uint32_t entry = (uint32_t)kind | detail << 8 | (written ? 0 : OTRACE_OPEN_SILENT);
-    if (push(thread, otrace_key_of(id), entry, now) && !written) {
+    otrace_key key = otrace_key_of(id);
+    struct otrace_open open = {now, object, key,
+                               (uint32_t)kind | (written ? 0 : OTRACE_OPEN_SILENT)};
+    if (!written || key & OTRACE_KEY_LONG) {
+        open.object = NULL; /* its end is not for the fast path */
+    }
+    if (push(thread, open) && !written) {
         thread->chunk_silent++;
     }
     set_limits(thread);
@@ -197,7 +203,9 @@ void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t excep
 void otrace_thread_push_open(struct otrace_thread *thread, uint32_t id,
                              enum otrace_record_kind kind) {
     uint64_t start = otrace_recorder.segment.header->start_anchor.tick;
-    push(thread, otrace_key_of(id), (uint32_t)kind | OTRACE_OPEN_INHERITED, start);
+    push(thread, (struct otrace_open){.start_tick = start,
+                                      .key = otrace_key_of(id),
+                                      .kind = (uint32_t)kind | OTRACE_OPEN_INHERITED});
 }
 
 void otrace_thread_pause(void) {
@@ -231,24 +239,14 @@ void otrace_thread_resume(void) {
     set_limits(thread);
 }
 
-/* ---- the hot path without a counter ---- */
-
-void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what) {
-    otrace_emit_begin_at(kind, what, otrace_clock_ns(CLOCK_MONOTONIC));
-}
-
-bool otrace_emit_end_fallback(enum otrace_record_kind kind, enum otrace_record_kind begun,
-                              const void *object) {
-    return otrace_emit_end_at(kind, begun, object, otrace_clock_ns(CLOCK_MONOTONIC));
-}
-
 /* ---- records of several words ---- */
 
 static void track_event(struct otrace_thread *thread, enum otrace_extended sub,
                         const otrace_word *payload, uint64_t now) {
     otrace_key key = payload[0] | OTRACE_KEY_EVENT;
     if (sub == OTRACE_X_EVENT_BEGIN) {
-        thread->events_open += push(thread, key, payload[1] << 8, now);
+        thread->events_open += push(
+            thread, (struct otrace_open){.start_tick = now, .key = key, .kind = payload[1] << 8});
         return;
     }
     struct otrace_open *open = find(thread, key);

@@ -34,9 +34,10 @@ static inline uint32_t otrace_key_id(otrace_key key) {
 
 struct otrace_open {
     uint64_t start_tick;
+    const void *object; /* whose call it is, compared only. NULL: its end takes the slow path */
     otrace_key key;
-    uint32_t kind; /* enum otrace_record_kind | OTRACE_OPEN_* flags | detail << 8. The detail of an
-                      event is its name; of a call what its end is recognised by */
+    uint32_t kind; /* enum otrace_record_kind | OTRACE_OPEN_* flags; of an event its name << 8.
+                      Bits above 8 mean nothing in a call */
 };
 
 #define OTRACE_OPEN_KIND 0x0fu
@@ -81,10 +82,11 @@ struct otrace_thread {
 extern __thread struct otrace_thread *otrace_thread_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
-/* The slow path of one begin or end. `exception`: the type's name id with OTRACE_WITH_EXCEPTION,
- * or 0. Never fails: what cannot be written is counted. */
+/* The slow path of one begin or end. `object`: the code or callable, or NULL where its end has
+ * something to tell. `exception`: the type's name id with OTRACE_WITH_EXCEPTION, or 0. Never fails:
+ * what cannot be written is counted. */
 #define OTRACE_WITH_EXCEPTION 0x80000000u
-void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, uint32_t detail,
+void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, const void *object,
                          uint32_t exception, uint64_t now);
 void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t exception, uint64_t now);
 
@@ -114,84 +116,56 @@ void otrace_thread_exited(struct otrace_thread *thread);
  * any thread, with the thread kept out of the hook. */
 void otrace_thread_detach(struct otrace_thread *thread);
 
-/* What an end is recognised by: part of the address of the code or callable that began the call.
- * Two that share it are 256 MiB apart, and matter only where an end is missing between them. */
-static inline uint32_t otrace_open_detail(const void *object) {
-    return (uint32_t)((uintptr_t)object >> 4) & 0xffffffu;
+/* What the stack keeps of a call, in one word: the key low, the kind high. */
+static inline uint64_t otrace_what(enum otrace_record_kind kind, otrace_key key) {
+    return (uint64_t)kind << 32 | key;
 }
 
-/* What the stack keeps of a call, in one word: the key low, kind and detail high. */
-static inline uint64_t otrace_what(enum otrace_record_kind kind, otrace_key key, uint32_t detail) {
-    return (uint64_t)((uint32_t)kind | detail << 8) << 32 | key;
-}
+/* ---- the hot path: short keys only, where the clock is a counter ----
+ * False: nothing was written, and the slow path must. */
 
-/* ---- the hot path: short keys only ---- */
+#define OTRACE_DELTA_SHORT (UINT64_C(1) << OTRACE_DELTA_SHORT_BITS)
 
-static inline void otrace_emit_begin_at(enum otrace_record_kind kind, uint64_t what, uint64_t now) {
+/* `object` is a code object or a callable, never NULL, and lives while the call is open. */
+static inline bool otrace_emit_begin(enum otrace_record_kind kind, uint64_t what,
+                                     const void *object) {
+    uint64_t now = otrace_clock_counter();
     struct otrace_thread *thread = otrace_thread_self;
     uint64_t delta = now - thread->last_tick;
     otrace_word *cursor = thread->cursor;
-    if (__builtin_expect(delta >> OTRACE_DELTA_SHORT_BITS == 0 && cursor < thread->limit, 1)) {
-        struct otrace_open *top = thread->top;
-        thread->last_tick = now;
-        *cursor = (otrace_word)kind << 29 | (otrace_word)what | (otrace_word)delta;
-        thread->cursor = cursor + 1;
-        top->start_tick = now;
-        memcpy((char *)top + offsetof(struct otrace_open, key), &what, sizeof what);
-        thread->top = top + 1;
-    } else {
-        otrace_thread_begin(kind, otrace_key_id((otrace_key)what), (uint32_t)(what >> 40), 0, now);
+    if (__builtin_expect(delta >= OTRACE_DELTA_SHORT || cursor >= thread->limit, 0)) {
+        return false;
     }
+    struct otrace_open *top = thread->top;
+    thread->last_tick = now;
+    *cursor = (otrace_word)kind << 29 | (otrace_word)what | (otrace_word)delta;
+    thread->cursor = cursor + 1;
+    top->start_tick = now;
+    top->object = object;
+    memcpy((char *)top + offsetof(struct otrace_open, key), &what, sizeof what);
+    thread->top = top + 1;
+    return true;
 }
 
 /* The end of the innermost call, begun by `object`: its key is on the stack and need not be found
- * again. False when the innermost open call is another one; nothing was written then. `begun`: the
- * kind of its begin, where OTRACE_BEGIN stands for OTRACE_RESUME too. */
-static inline bool otrace_emit_end_at(enum otrace_record_kind kind, enum otrace_record_kind begun,
-                                      const void *object, uint64_t now) {
+ * again. The slow path is for all other ends. */
+static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *object) {
+    uint64_t now = otrace_clock_counter();
     struct otrace_thread *thread = otrace_thread_self;
     otrace_word *cursor = thread->cursor;
     if (__builtin_expect(cursor >= thread->limit, 0)) {
+        return false; /* before all else: a state that a fork has wiped has no stack */
+    }
+    struct otrace_open *open = thread->top - 1;
+    uint64_t delta = now - thread->last_tick;
+    if (__builtin_expect(open->object != object || delta >= OTRACE_DELTA_SHORT, 0)) {
         return false;
     }
-    const struct otrace_open *open = thread->top - 1;
-    uint64_t delta = now - thread->last_tick;
-    uint32_t other = open->kind ^ ((uint32_t)begun | otrace_open_detail(object) << 8);
-    if (begun == OTRACE_BEGIN) {
-        other &= ~(uint32_t)(OTRACE_BEGIN ^ OTRACE_RESUME);
-    }
-    if (__builtin_expect((delta >> OTRACE_DELTA_SHORT_BITS | other |
-                          (open->key & ~(otrace_key)OTRACE_KEY_SHORT_MASK)) == 0,
-                         1)) {
-        thread->last_tick = now;
-        *cursor = (otrace_word)kind << 29 | open->key | (otrace_word)delta;
-        thread->cursor = cursor + 1;
-        thread->top--;
-        return true;
-    }
-    return false;
-}
-
-/* The same where the clock is a system call: whole functions out of line, so that the callbacks
- * proper make no call and need no stack frame. */
-void otrace_emit_begin_fallback(enum otrace_record_kind kind, uint64_t what)
-    __attribute__((noinline, cold));
-bool otrace_emit_end_fallback(enum otrace_record_kind kind, enum otrace_record_kind begun,
-                              const void *object) __attribute__((noinline, cold));
-
-static inline void otrace_emit_begin(enum otrace_record_kind kind, uint64_t what) {
-    if (otrace_clock_has_counter()) {
-        otrace_emit_begin_at(kind, what, otrace_clock_counter());
-    } else {
-        otrace_emit_begin_fallback(kind, what);
-    }
-}
-
-static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *object) {
-    enum otrace_record_kind begun = kind == OTRACE_C_END ? OTRACE_C_BEGIN : OTRACE_BEGIN;
-    return otrace_clock_has_counter()
-               ? otrace_emit_end_at(kind, begun, object, otrace_clock_counter())
-               : otrace_emit_end_fallback(kind, begun, object);
+    thread->last_tick = now;
+    *cursor = (otrace_word)kind << 29 | open->key | (otrace_word)delta;
+    thread->cursor = cursor + 1;
+    thread->top = open;
+    return true;
 }
 
 #endif

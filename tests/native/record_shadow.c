@@ -185,8 +185,9 @@ static void end(struct shadow *shadow, struct shadow_operation call) {
 }
 
 void shadow_hot_begin(enum otrace_record_kind kind, uint32_t id) {
-    otrace_emit_begin(kind,
-                      otrace_what(kind, otrace_key_of(id), otrace_open_detail(object_of(id))));
+    if (!otrace_emit_begin(kind, otrace_what(kind, otrace_key_of(id)), object_of(id))) {
+        otrace_thread_begin(kind, id, object_of(id), 0, otrace_clock_ticks());
+    }
 }
 
 void shadow_hot_end(enum otrace_record_kind kind, uint32_t id) {
@@ -198,8 +199,7 @@ void shadow_hot_end(enum otrace_record_kind kind, uint32_t id) {
 void shadow_begin(struct shadow *shadow, uint32_t kind, uint32_t id, uint32_t exception) {
     enum otrace_record_kind begins = (enum otrace_record_kind)kind;
     if (exception != 0 || is_long(id)) {
-        otrace_thread_begin(begins, id, otrace_open_detail(object_of(id)), exception,
-                            otrace_clock_ticks());
+        otrace_thread_begin(begins, id, object_of(id), exception, otrace_clock_ticks());
     } else {
         shadow_hot_begin(begins, id);
     }

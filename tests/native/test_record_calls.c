@@ -117,13 +117,13 @@ static void test_an_end_on_the_fast_path_is_of_the_innermost_call(void) {
     static const char objects[256];
     const void *object = objects + 64, *other = objects + 128;
     bool known = false; /* not after a begin by the slow path, which any delay leads to */
-    uint64_t what =
-        otrace_what(OTRACE_C_BEGIN, otrace_key_of(first_name), otrace_open_detail(object));
+    uint64_t what = otrace_what(OTRACE_C_BEGIN, otrace_key_of(first_name));
     shadow_start(1 << 20, 0);
     for (int i = 0; i < 10000 && !known; i++) {
-        otrace_emit_begin(OTRACE_C_BEGIN, what);
+        if (!otrace_emit_begin(OTRACE_C_BEGIN, what, object)) {
+            otrace_thread_begin(OTRACE_C_BEGIN, first_name, object, 0, otrace_clock_ticks());
+        }
         CHECK(!otrace_emit_end(OTRACE_C_END, other));
-        CHECK(!otrace_emit_end(OTRACE_END, object)); /* of no Python function */
         known = otrace_emit_end(OTRACE_C_END, object);
         if (!known) {
             otrace_thread_end(OTRACE_C_END, first_name, 0, otrace_clock_ticks());
