@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from integration.recorded import Trace
@@ -37,6 +39,11 @@ ENDS = {
         "import ctypes",
         "ctypes.pythonapi.Py_FatalError(b'on purpose')",
         -signal.SIGABRT,
+    ),
+    "stack overflow in C": (  # the parser of regular expressions recurses
+        "import ctypes",
+        "ctypes.CDLL(None).regcomp(ctypes.create_string_buffer(256), b'(' * 2_000_000, 1)",
+        -signal.SIGSEGV,
     ),
     "exit of C": ("import ctypes", "ctypes.CDLL(None).exit(9)", 9),
     "_exit of C": ("import ctypes", "ctypes.CDLL(None)._exit(9)", 9),
@@ -78,7 +85,13 @@ def test_what_was_done_is_there_and_the_end_is_the_same(otrace, name):
     assert not otrace.sessions()
 
 
-@pytest.mark.parametrize("name", ["segfault", "os._exit", "kill"])
+IN_THREADS = [
+    *("segfault", "abort", "os._exit", "kill", "fatal error", "stack overflow in C"),
+    *("_exit of C", "exec of what is not there"),
+]
+
+
+@pytest.mark.parametrize("name", IN_THREADS)
 def test_the_end_comes_in_a_thread(otrace, name):
     imports, end, status = ENDS[name]
     otrace.write(
@@ -133,6 +146,70 @@ def test_a_ring_that_was_overwritten_before_the_end(otrace):
     assert 0 <= before < 5000  # calls of the interpreter's start
     assert trace.open_names() == ["__main__.<module>", "__main__.main"]
     assert all(row["args"]["cut"] for row in trace.open)
+
+
+@pytest.fixture
+def memory_group():
+    """A control group of 64 MiB without swap; skips where none can be made."""
+    for mount in Path("/proc/mounts").read_text().splitlines():
+        _, folder, kind, options, *_ = mount.split()
+        old, new = kind == "cgroup" and "memory" in options.split(","), kind == "cgroup2"
+        group = Path(folder, f"otrace-test-{os.getpid()}")
+        limit = group / ("memory.limit_in_bytes" if old else "memory.max")
+        if not old and not new:
+            continue
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if limit.exists():
+                limit.write_text(str(64 << 20))
+                yield group
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("needs a memory control group of its own")
+
+
+def test_the_kernel_s_out_of_memory_killer(otrace, memory_group):
+    otrace.write(
+        "app.py",
+        f"{PRELUDE}with open({str(memory_group / 'cgroup.procs')!r}, 'w') as group:\n"
+        "    group.write(str(os.getpid()))\n"
+        "def last():\n"
+        "    taken = []\n"
+        "    while True:\n"
+        "        work(1)\n"
+        "        taken.append(os.urandom(1 << 20))\n"
+        "last()\n",
+    )
+    done = otrace("run", "-o", "t.json", "app.py", status=-signal.SIGKILL)
+    assert "killed by SIGKILL" in done.stderr
+    trace = Trace(otrace.folder / "t.json")
+    log = lines(otrace)
+    assert len(log) > 20
+    check_units(trace, log)
+    assert trace.open_names()[:2] == ["__main__.<module>", "__main__.last"]
+
+
+@pytest.mark.parametrize("error", ["MemoryError", "RecursionError"])
+def test_an_error_that_the_program_survives_many_times(otrace, error):
+    """In its main thread and in another; each call that raised is there."""
+    cause = "bytearray(1 << 60)" if error == "MemoryError" else "(lambda f: f(f))(lambda f: f(f))"
+    otrace.write(
+        "app.py",
+        f"{PRELUDE}def failing():\n"
+        f"    try:\n        {cause}\n    except {error}:\n        leaf(1)\n"
+        "def many():\n    for _ in range(5):\n        failing()\n"
+        "many()\n"
+        "thread = threading.Thread(target=many)\nthread.start()\nthread.join()\nprint('end')\n",
+    )
+    assert otrace("run", "-q", "-o", "t.json", "app.py").stdout == "end\n"
+    trace = Trace(otrace.folder / "t.json")
+    assert trace.count("__main__.failing") == trace.count("__main__.leaf") == 10
+    assert not trace.open
+    trace.check_nesting()
 
 
 def run_plain(otrace) -> subprocess.CompletedProcess[str]:
