@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from otrace.errors import ViewError
@@ -39,14 +38,14 @@ class Item:
 class Library:
     """The items below one path, and the traces that recordings were converted to."""
 
-    def __init__(self, path: str, folder: str, options: Mapping[str, object] | None = None) -> None:
-        """`folder` takes converted traces; `options` are the perfetto exporter's.
+    def __init__(self, path: str, folder: str, *, with_source: bool = False) -> None:
+        """`folder` takes converted traces; `with_source`: they get the text of functions.
 
         Raises ViewError when there is nothing to show at `path`.
         """
         self._path = os.path.abspath(path)
         self._folder = folder
-        self._options = options or {}
+        self._with_source = with_source
         self._converted: dict[str, str] = {}
         self._lock = threading.Lock()
         self.is_folder = os.path.isdir(path) and not is_recording(path)
@@ -87,17 +86,23 @@ class Library:
             if fresh or item.name not in self._converted:
                 target = os.path.join(self._folder, f"{len(self._converted)}.pftrace")
                 target = self._converted.get(item.name, target)
-                convert(item.path, target, self._options)
+                convert(item.path, target, with_source=self._with_source)
                 self._converted[item.name] = target
             return self._converted[item.name]
 
 
-def convert(path: str, target: str, options: Mapping[str, object]) -> None:
+def convert(path: str, target: str, *, with_source: bool) -> None:
     """Export a recording for the viewer. Raises OtraceError."""
     from otrace.exporting import export
     from otrace.recording import Recording
 
-    export(Recording.open(path), target, exporter="perfetto", options=options)
+    plain = f"{target}.plain" if with_source else target
+    export(Recording.open(path), plain, exporter="perfetto")
+    if with_source:
+        from otrace.view_source import add_sources
+
+        add_sources(plain, target)
+        os.unlink(plain)
 
 
 def is_recording(path: str) -> bool:

@@ -47,7 +47,7 @@ def command(
     """
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="otrace-view-"))
-        library = Library(path, folder, source_options() if with_source else None)
+        library = Library(path, folder, with_source=with_source)
         if not library.is_folder:
             for item in library.items():
                 library.trace_of(item)
@@ -63,11 +63,6 @@ def command(
             open_browser(url)
         with suppress(KeyboardInterrupt):
             server.serve_forever(poll_interval=0.2)
-
-
-def source_options() -> dict[str, object]:
-    """What makes the perfetto exporter embed source text."""
-    return {"with_source": True}
 
 
 def open_browser(url: str) -> None:

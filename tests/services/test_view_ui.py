@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import mimetypes
+import os
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -160,3 +163,39 @@ def test_a_foreign_page_gets_nothing(trace, tmp_path, ui_folder):
 
     with serving(trace, tmp_path) as server:
         assert set(in_browser(act)) <= {"refused", "opaque00"}
+
+
+PROGRAM = """
+def twice(n):
+    # doubles <b>
+    return 2 * n
+
+for i in range(3):
+    twice(i)
+"""
+
+
+def test_a_slice_shows_its_source(tmp_path, perfetto):
+    program = tmp_path / "app.py"
+    program.write_text(PROGRAM)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("OTRACE_")}
+    words = [sys.executable, "-m", "otrace", "run", "-q", "-o", "app.otrace", "app.py"]
+    subprocess.run(words, cwd=tmp_path, env=environment, check=True, timeout=60)
+    found = {}
+    for with_source in (False, True):
+        (tmp_path / "converted").mkdir(exist_ok=True)
+        library = Library(
+            str(tmp_path / "app.otrace"), str(tmp_path / "converted"), with_source=with_source
+        )
+        with perfetto.open(library.trace_of(library.items()[0])) as trace:
+            assert trace.stats() == {}
+            found[with_source] = trace.query(
+                "select key, display_value as text, count(*) as number from slice"
+                " join args using (arg_set_id) where name = '__main__.twice'"
+                " and key like 'source.%' group by 1, 2 order by 1"
+            )
+    file = {"key": "source.file_name", "text": str(program), "number": 3}
+    line = {"key": "source.line_number", "text": "2", "number": 3}
+    body = "def twice(n):\n    # doubles <b>\n    return 2 * n\n"
+    text = {"key": "source.function_name", "text": body, "number": 3}
+    assert found == {False: [file, line], True: [file, text, line]}
