@@ -38,8 +38,9 @@ int otrace_record_stop(void);
 
 void otrace_record_status(struct otrace_record_status *status);
 
-/* Gives a dict log_event, log_instant, log_counter, Event, pause_thread, resume_thread. Both are
- * objects' addresses (id()), borrowed for the call. Takes the GIL. 0 or -EINVAL. */
+/* Gives a dict log_event, log_instant, log_counter, Event, pause_thread, resume_thread, note_span,
+ * watch_context, changes_context. Both are objects' addresses (id()), borrowed for the call. Takes
+ * the GIL. 0 or -EINVAL. */
 int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate);
 
 #endif

@@ -60,6 +60,18 @@ if TYPE_CHECKING:
     def resume_thread() -> None:
         """Record on this thread again."""
 
+    def note_span(span_id: int, trace_id_high: int, trace_id_low: int) -> None:
+        """A span of OpenTelemetry's starts here."""
+
+    def watch_context(variable: object, key: object) -> bool:
+        """Note which span is current: under `key` in the dict that a context variable holds.
+
+        False, and nothing is noted any more, when `variable` is no context variable.
+        """
+
+    def changes_context(function: Callable[..., R]) -> Callable[..., R]:
+        """`function`, after which the current span is looked up again."""
+
 
 def _decorate(event: "Event", function: object) -> object:
     """What C calls where an event is used as a decorator."""

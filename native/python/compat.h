@@ -18,6 +18,12 @@
 #define OTRACE_REQUEST_CODE_EXTRA _PyEval_RequestCodeExtraIndex
 #endif
 
+#if PY_VERSION_HEX >= 0x030d0000
+#define OTRACE_THREAD_STATE PyThreadState_GetUnchecked
+#else
+#define OTRACE_THREAD_STATE _PyThreadState_UncheckedGet
+#endif
+
 /* The layout behind PyCodeObject.co_extra, the same in 3.11 to 3.15. Reading it in place saves a
  * function call in each callback. */
 struct otrace_code_extra {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "api_record.h"
+#include "python/contexts.h"
 #include "python/events.h"
 #include "python/hook.h"
 #include "python/setprofile.h"
@@ -124,9 +125,11 @@ void otrace_record_status(struct otrace_record_status *status) {
 
 int otrace_record_publish(uintptr_t namespace_dict, uintptr_t decorate) {
     PyGILState_STATE gil = PyGILState_Ensure();
-    int status = in_main_interpreter()
-                     ? otrace_events_publish((PyObject *)namespace_dict, (PyObject *)decorate)
-                     : -1;
+    PyObject *namespace = (PyObject *)namespace_dict;
+    int status =
+        in_main_interpreter() && otrace_events_publish(namespace, (PyObject *)decorate) == 0
+            ? otrace_contexts_publish(namespace)
+            : -1;
     if (status != 0) {
         PyErr_Clear();
     }

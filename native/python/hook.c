@@ -52,6 +52,15 @@ void otrace_hook_remove(void) {
     }
 }
 
+int otrace_hook_watch(void) {
+#if OTRACE_HAS_MONITORING
+    if (otrace_monitoring_installed()) {
+        return otrace_monitoring_watch();
+    }
+#endif
+    return 0;
+}
+
 bool otrace_hook_is_profile(void) {
     return profile_installed;
 }

@@ -12,12 +12,15 @@
 int otrace_hook_install(bool c_calls, const char **warning);
 void otrace_hook_remove(void);
 bool otrace_hook_is_profile(void);
+/* Follows otrace_contexts_watched from now on. 0, or -1 with an exception set. */
+int otrace_hook_watch(void);
 
 /* The hooks themselves; the same contract. */
 #if OTRACE_HAS_MONITORING
 int otrace_monitoring_install(bool c_calls, bool *no_tool_free);
 bool otrace_monitoring_installed(void);
 void otrace_monitoring_remove(void);
+int otrace_monitoring_watch(void);
 #endif
 int otrace_profile_install(bool c_calls);
 void otrace_profile_remove(void);

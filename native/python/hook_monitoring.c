@@ -2,6 +2,7 @@
  *
  * Callbacks are objects with a vectorcall of their own: 7 to 8 ns a call less than builtins. They
  * own no reference and run no Python code; the interpreter does not nest them. */
+#include "python/contexts.h"
 #include "python/hook.h"
 
 #if OTRACE_HAS_MONITORING
@@ -147,20 +148,37 @@ CALLBACK(on_c_raise) {
     return c_end_slow(args[0], args[2], true);
 }
 
+/* ---- the same while contexts are watched ---- */
+
+#define WATCHED_CALLBACK(name, beginning)                                                          \
+    CALLBACK(name##_watched) {                                                                     \
+        otrace_context_check(beginning);                                                           \
+        return name(NULL, args, 0, NULL);                                                          \
+    }
+
+WATCHED_CALLBACK(on_start, true)
+WATCHED_CALLBACK(on_resume, true)
+WATCHED_CALLBACK(on_throw, true)
+WATCHED_CALLBACK(on_call, false)
+
 /* ---- installing ---- */
 
 struct event {
     const char *name;
-    vectorcallfunc call;
-    bool c_calls, own_bit; /* C_RETURN and C_RAISE come with CALL and have no bit to set */
+    vectorcallfunc call, watched; /* watched: NULL where there is no difference */
+    bool c_calls, own_bit;        /* C_RETURN and C_RAISE come with CALL and have no bit to set */
 };
 
 static const struct event events[] = {
-    {"PY_START", on_start, false, true},  {"PY_RESUME", on_resume, false, true},
-    {"PY_THROW", on_throw, false, true},  {"PY_RETURN", on_return, false, true},
-    {"PY_YIELD", on_yield, false, true},  {"PY_UNWIND", on_unwind, false, true},
-    {"CALL", on_call, true, true},        {"C_RETURN", on_c_return, true, false},
-    {"C_RAISE", on_c_raise, true, false},
+    {"PY_START", on_start, on_start_watched, false, true},
+    {"PY_RESUME", on_resume, on_resume_watched, false, true},
+    {"PY_THROW", on_throw, on_throw_watched, false, true},
+    {"PY_RETURN", on_return, NULL, false, true},
+    {"PY_YIELD", on_yield, NULL, false, true},
+    {"PY_UNWIND", on_unwind, NULL, false, true},
+    {"CALL", on_call, on_call_watched, true, true},
+    {"C_RETURN", on_c_return, NULL, true, false},
+    {"C_RAISE", on_c_raise, NULL, true, false},
 };
 #define EVENT_COUNT (sizeof events / sizeof *events)
 
@@ -176,7 +194,9 @@ static PyObject *callback_new(vectorcallfunc call) {
 static int set_callback(PyObject *monitoring, PyObject *names, const struct event *event,
                         bool install, long *bits) {
     PyObject *number = PyObject_GetAttrString(names, event->name);
-    PyObject *callback = install ? callback_new(event->call) : Py_NewRef(Py_None);
+    bool watched = otrace_contexts_watched && event->watched != NULL;
+    PyObject *callback =
+        install ? callback_new(watched ? event->watched : event->call) : Py_NewRef(Py_None);
     PyObject *previous = NULL;
     if (number != NULL && callback != NULL) {
         *bits |= event->own_bit ? PyLong_AsLong(number) : 0;
@@ -249,6 +269,20 @@ int otrace_monitoring_install(bool c_calls, bool *no_tool_free) {
         return -1;
     }
     return 0;
+}
+
+int otrace_monitoring_watch(void) {
+    PyObject *monitoring = PySys_GetObject("monitoring"); /* borrowed */
+    PyObject *names = PyObject_GetAttrString(monitoring, "events");
+    long bits = 0;
+    int status = names == NULL ? -1 : 0;
+    for (size_t i = 0; status == 0 && i < EVENT_COUNT; i++) {
+        if (events[i].watched != NULL) { /* a callback without its event is never called */
+            status = set_callback(monitoring, names, &events[i], true, &bits);
+        }
+    }
+    Py_XDECREF(names);
+    return status;
 }
 
 bool otrace_monitoring_installed(void) {

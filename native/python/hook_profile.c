@@ -4,6 +4,7 @@
  * 3.11 those that start later get it before they run, when the call that made them returns, and
  * `threading` gives it to those that a thread of another profiler starts. Threads made in C cannot
  * be reached. */
+#include "python/contexts.h"
 #include "python/hook.h"
 
 #include <frameobject.h>
@@ -55,6 +56,9 @@ static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
 }
 
 static void begin(PyFrameObject *frame) {
+    if (__builtin_expect(otrace_contexts_watched, 0)) {
+        otrace_context_check(true);
+    }
     PyCodeObject *code = otrace_frame_code(frame);
     uint64_t tag = otrace_function_tag((PyObject *)code);
     enum place place = AT_START;

@@ -240,7 +240,14 @@ static int push(struct capture_walk *self, const struct otrace_edge *edge) {
     return self->visitor->begin(walk, &walk->stack[at], around);
 }
 
-static int pop(struct capture_walk *self, const struct otrace_edge *edge) {
+/* The call that ends its trace's root, and those around it, go on a little longer: for the trace
+ * they are open at its end. */
+static int pop(struct capture_walk *self, const struct otrace_edge *ended) {
+    struct otrace_edge edge = *ended;
+    if (edge.end_ns > self->capture->end_ns) {
+        edge.end_ns = self->capture->end_ns;
+        edge.flags |= OTRACE_CALL_OPEN;
+    }
     uint32_t at = --self->walk.depth;
     if (self->base != NONE && self->base > at) {
         self->base = NONE;
@@ -248,7 +255,7 @@ static int pop(struct capture_walk *self, const struct otrace_edge *edge) {
     if (self->owners[at] == NONE) {
         return 0;
     }
-    return self->visitor->end(&self->walk, &self->walk.stack[at], parent_at(self, at), edge);
+    return self->visitor->end(&self->walk, &self->walk.stack[at], parent_at(self, at), &edge);
 }
 
 /* The top frame ends without an edge of its own: it was open when the segment was read. */
@@ -278,12 +285,29 @@ static int end(struct capture_walk *self, const struct otrace_edge *edge) {
     return at > 0 && status == 0 ? pop(self, edge) : status;
 }
 
+/* Whether a call is OpenTelemetry's own, or of what its context managers are made of. */
+static bool is_plumbing(const struct capture_walk *self, uint32_t function) {
+    static const char *const modules[] = {"opentelemetry", "contextlib"};
+    struct otrace_name_info info;
+    otrace_segment_get_name(self->walk.plan->tracks[self->walk.track].segment, function, &info);
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        size_t size = strlen(modules[i]);
+        if (info.module.size >= size && memcmp(info.module.text, modules[i], size) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A span was opened: by the innermost call that belongs to its parent. What that call's span is,
  * only the second pass knows. */
 static void note_opener(struct capture_walk *self, uint64_t id) {
     uint32_t number = number_of(self->capture, id);
     uint32_t parent = number == NONE ? NONE : self->capture->parents[number];
     uint32_t at = parent == NONE ? NONE : innermost(self, parent, self->walk.depth);
+    while (at != NONE && is_plumbing(self, self->walk.stack[at].function)) {
+        at = innermost(self, parent, at);
+    }
     if (at != NONE) {
         const struct otrace_otlp_frame *frame = &self->walk.stack[at];
         uint32_t span = frame->span != NONE ? frame->span : frame->keeper;

@@ -8,6 +8,7 @@
 #define STEP_FIRST 4096u    /* of a thread's first chunk: short threads are many */
 #define STEP_LARGEST 16384u /* populating more at once stalls the thread noticeably */
 #define SYNC_WORDS 4u
+#define SPAN_WORDS 2u /* of a SYNC while a span is current */
 #define OPEN_WORDS 4u
 #define OPEN_EVENT_WORDS 5u
 
@@ -48,9 +49,15 @@ void otrace_chunk_sync(struct otrace_thread *thread, uint64_t now) {
     at[1] = (otrace_word)now;
     at[2] = (otrace_word)(now >> 32);
     at[3] = count;
-    put(at, OTRACE_LONG(OTRACE_X_SYNC, SYNC_WORDS));
-    thread->cursor = at + SYNC_WORDS;
-    thread->chunk_extra_words += SYNC_WORDS;
+    size_t words = SYNC_WORDS;
+    if (thread->span != 0) {
+        at[4] = (otrace_word)thread->span;
+        at[5] = (otrace_word)(thread->span >> 32);
+        words += SPAN_WORDS;
+    }
+    put(at, OTRACE_LONG(OTRACE_X_SYNC, words));
+    thread->cursor = at + words;
+    thread->chunk_extra_words += (int64_t)words;
     thread->last_tick = now;
     for (const struct otrace_open *open = thread->stack + 1; open < thread->top && room > 0;
          open++) {
@@ -64,7 +71,7 @@ void otrace_chunk_sync(struct otrace_thread *thread, uint64_t now) {
 size_t otrace_chunk_sync_words(const struct otrace_thread *thread) {
     size_t depth = (size_t)(thread->top - thread->stack) - 1;
     size_t limit = open_limit();
-    return SYNC_WORDS + OPEN_EVENT_WORDS * (depth < limit ? depth : limit);
+    return SYNC_WORDS + SPAN_WORDS + OPEN_EVENT_WORDS * (depth < limit ? depth : limit);
 }
 
 static int64_t calls_open(const struct otrace_thread *thread) {

@@ -287,6 +287,15 @@ bool otrace_thread_write(enum otrace_extended sub, uint32_t flags, const otrace_
     return written;
 }
 
+/* While the thread is paused, or has no room, the next SYNC tells. */
+void otrace_thread_set_span(struct otrace_thread *thread, uint64_t span) {
+    if (thread->span != span) {
+        otrace_word payload[] = {(otrace_word)span, (otrace_word)(span >> 32)};
+        thread->span = span;
+        otrace_thread_write(OTRACE_X_SPAN_CURRENT, 0, payload, 2);
+    }
+}
+
 /* ---- registration ---- */
 
 static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid) {
@@ -317,6 +326,7 @@ static bool set_up(struct otrace_thread *thread) {
     thread->chunk = NULL;
     thread->cursor = thread->limit = NULL;
     thread->last_tick = 0;
+    thread->span = thread->context_version = 0;
     thread->chunk_silent = thread->chunk_implicit = thread->chunk_silent_ends = 0;
     otrace_recorder_lock();
     uint32_t id = otrace_recorder.next_thread_id;

@@ -74,6 +74,9 @@ struct otrace_thread {
     int64_t chunk_silent;      /* calls pushed less calls popped without a record */
     int64_t chunk_silent_ends; /* calls with a written begin that ended without a record */
 
+    uint64_t span;            /* OpenTelemetry's current one; 0: none */
+    uint64_t context_version; /* the interpreter's, when `span` was looked up; by the host */
+
     bool taken;                 /* by states.c */
     struct otrace_thread *next; /* by states.c, under its mutex */
 };
@@ -102,6 +105,9 @@ void otrace_thread_resume(void);
  * pops the instance in payload[0]. Returns false when it was not written (paused, no room). */
 bool otrace_thread_write(enum otrace_extended sub, uint32_t flags, const otrace_word *payload,
                          size_t words);
+
+/* Another span is current on this thread from here on; 0: none. */
+void otrace_thread_set_span(struct otrace_thread *thread, uint64_t span);
 
 /* The most payload words that otrace_thread_write takes. */
 #define OTRACE_PAYLOAD_WORDS 640u
