@@ -8,6 +8,7 @@ All live as long as this folder's tests run, not the whole session.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -62,3 +63,20 @@ def pages() -> Iterator[Pages]:
     _need(perfetto_ui.missing_part())
     with pages_harness.run_pages() as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def ui_folder() -> Path:
+    """The folder of a real Perfetto UI."""
+    _need(perfetto_ui.missing_part())
+    folder = perfetto_ui.find_ui()
+    assert folder is not None
+    return folder
+
+
+@pytest.fixture(scope="package")
+def notebooks() -> None:
+    """What runs notebooks is installed."""
+    missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
+    words = f"{' and '.join(missing)} missing: pip install -r tests/services/requirements.txt"
+    _need(words if missing else None)

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import html
-import importlib.util
 import re
 import sys
 
 import pytest
 
-needs_notebooks = pytest.mark.skipif(
-    importlib.util.find_spec("nbclient") is None or importlib.util.find_spec("ipykernel") is None,
-    reason="nbclient or ipykernel is missing: pip install -r tests/services/requirements.txt",
-)
 WORK = """
 def work(n):
     return sum(range(n))
@@ -43,7 +38,7 @@ def run(folder, *cells):
 
 
 @pytest.fixture
-def kernel(tmp_path, monkeypatch):
+def kernel(tmp_path, monkeypatch, notebooks):
     """A kernel of the Python that runs the tests, whatever others are installed."""
     import json
 
@@ -58,7 +53,6 @@ def kernel(tmp_path, monkeypatch):
     return tmp_path
 
 
-@needs_notebooks
 def test_a_recorded_cell(kernel, pages):
     loaded, recorded, after, failed, wrong, last = run(
         kernel,
@@ -103,7 +97,6 @@ def test_a_recorded_cell(kernel, pages):
     pages.visit(page, act)
 
 
-@needs_notebooks
 def test_the_frame_keeps_to_itself(kernel):
     _, (shown, *_) = run(kernel, "%load_ext otrace", "%%otrace --export chrome" + WORK)
     ((attributes, source),) = FRAME.findall(shown["data"]["text/html"])

@@ -42,14 +42,6 @@ ROWS = [
 
 
 @pytest.fixture
-def ui_folder():
-    missing = perfetto_ui.missing_part()
-    if missing is not None:
-        pytest.skip(missing)
-    return perfetto_ui.find_ui()
-
-
-@pytest.fixture
 def trace(tmp_path):
     path = tmp_path / "shown" / "a & b #1 100%.json"
     path.parent.mkdir()
