@@ -112,6 +112,13 @@ int otrace_profile_count_exception(struct otrace_profile *profile, uint32_t func
 void otrace_profile_note_slow(struct otrace_profile *profile,
                               const struct otrace_profile_slow *run);
 
+/* Times of a damaged segment may be anything: their sums stop at the largest number. */
+static inline void otrace_profile_add(int64_t *sum, int64_t ns) {
+    if (__builtin_add_overflow(*sum, ns, sum)) {
+        *sum = INT64_MAX;
+    }
+}
+
 /* Room for one more: doubles the table, which starts with `first`. */
 int otrace_profile_reserve(void **table, uint32_t count, uint32_t *capacity, size_t size,
                            uint32_t first);

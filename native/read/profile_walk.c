@@ -119,14 +119,14 @@ static int count_run(struct otrace_profile *profile, uint32_t function, uint32_t
     }
     totals->runs++;
     totals->calls += !(flags & OTRACE_CALL_RESUMED);
-    totals->self_ns += self_ns;
-    totals->sum_ns += duration_ns;
+    otrace_profile_add(&totals->self_ns, self_ns);
+    otrace_profile_add(&totals->sum_ns, duration_ns);
     totals->exceptions += (flags & OTRACE_CALL_UNWOUND) != 0;
     totals->open += (flags & OTRACE_CALL_OPEN) != 0;
     totals->cut += (flags & OTRACE_CALL_CUT) != 0;
     if (entry->active == 0) {
         totals->primitive++;
-        totals->total_ns += duration_ns;
+        otrace_profile_add(&totals->total_ns, duration_ns);
     }
     return otrace_profile_spread_add(&entry->spread, duration_ns);
 }
@@ -136,8 +136,8 @@ static void count_node(struct otrace_profile_node *node, uint32_t flags, int64_t
     node->runs++;
     node->calls += !(flags & OTRACE_CALL_RESUMED);
     node->exceptions += (flags & OTRACE_CALL_UNWOUND) != 0;
-    node->total_ns += duration_ns;
-    node->self_ns += self_ns;
+    otrace_profile_add(&node->total_ns, duration_ns);
+    otrace_profile_add(&node->self_ns, self_ns);
 }
 
 /* The rare things of a run: an exception, and being among the longest. */
@@ -185,8 +185,8 @@ static int end(struct otrace_profile_walk *walk, uint32_t flags, uint32_t except
     struct frame *around = frame - 1;
     frame->flags |= flags;
     int64_t duration = end_ns - frame->start_ns;
-    int64_t self = duration - frame->children_ns;
-    around->children_ns += duration;
+    int64_t self = duration > frame->children_ns ? duration - frame->children_ns : 0;
+    otrace_profile_add(&around->children_ns, duration);
     if (duration > around->longest_ns) {
         around->longest_ns = duration;
     }
@@ -194,13 +194,13 @@ static int end(struct otrace_profile_walk *walk, uint32_t flags, uint32_t except
     if (!frame->folded) {
         count_node(node, frame->flags, duration, self);
     } else {
-        node->self_ns += self;
+        otrace_profile_add(&node->self_ns, self);
         profile->folded_runs++;
     }
     struct otrace_profile_node *root = &profile->nodes[walk->stack[0].node];
     root->runs++;
     root->calls += !(frame->flags & OTRACE_CALL_RESUMED);
-    root->total_ns += walk->depth == 0 ? duration : 0;
+    otrace_profile_add(&root->total_ns, walk->depth == 0 ? duration : 0);
     profile->functions[frame->function].active--;
     int status = count_run(profile, frame->function, frame->flags, duration, self);
     if (status == 0 && is_rare(profile, frame->flags, duration)) {

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "profile_check.h"
 #include "read/decode.h"
 #include "synth.h"
 
@@ -304,6 +305,7 @@ static void check_segment(struct otrace_segment *segment) {
         check_encoders(segment, track, clock);
     }
     check_tasks(segment, clock);
+    profile_check(segment, clock);
     struct otrace_dump *dump;
     CHECK_EQUAL(otrace_dump_new(segment, &dump), 0);
     drain((advance)otrace_dump_next, dump);
