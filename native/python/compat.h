@@ -67,6 +67,39 @@ struct otrace_method_wrapper {
     PyObject *self;
 };
 
+/* The first fields of what the interpreter runs (pycore_frame.h), read in place: a suspended call's
+ * frame is known by its address, and what it was resumed by is the frame before it. */
+struct otrace_running_frame {
+#if PY_VERSION_HEX < 0x030c0000
+    PyFunctionObject *f_func;
+    PyObject *f_globals, *f_builtins, *f_locals;
+    PyCodeObject *code;
+    PyFrameObject *frame_obj;
+#else
+    uintptr_t code; /* or None where C code called; since 3.14 with tags in the lowest bits */
+#endif
+    const struct otrace_running_frame *previous;
+};
+
+static inline const struct otrace_running_frame *otrace_running_frame(void) {
+    PyThreadState *thread = PyThreadState_Get();
+#if PY_VERSION_HEX < 0x030d0000
+    return (const struct otrace_running_frame *)thread->cframe->current_frame;
+#else
+    return (const struct otrace_running_frame *)thread->current_frame;
+#endif
+}
+
+/* The code that the interpreter came to `frame` from, if it has one of these flags: borrowed. */
+static inline PyObject *otrace_frame_async_caller(const struct otrace_running_frame *frame,
+                                                  int flags) {
+    const struct otrace_running_frame *previous = frame == NULL ? NULL : frame->previous;
+    PyObject *code =
+        previous == NULL ? NULL : (PyObject *)((uintptr_t)previous->code & ~UINT64_C(3));
+    bool found = code != NULL && PyCode_Check(code) && ((PyCodeObject *)code)->co_flags & flags;
+    return found ? code : NULL;
+}
+
 #if PY_VERSION_HEX < 0x030c0000
 /* The first fields of 3.11's frames (pycore_frame.h): read in place, since the profile hook asks
  * for the code of a frame at every event. */

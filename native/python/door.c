@@ -63,6 +63,7 @@ static int start(const struct otrace_record_options *options) {
     if (!exit_registered) {
         exit_registered = atexit(at_exit) == 0;
     }
+    otrace_tasks_begin_recording();
     hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
                         otrace_callables_begin(changed) != 0
                     ? -1

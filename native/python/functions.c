@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "python/tasks.h"
 #include "python/texts.h"
 #include "record/filter.h"
 
@@ -66,6 +67,13 @@ static bool equals(struct otrace_text text, const char *literal) {
     return text.size == strlen(literal) && memcmp(text.data, literal, text.size) == 0;
 }
 
+/* Where tasks are made; of asyncio's three ways the two outer ones matter to other loops. */
+static bool makes_tasks(struct otrace_text module, struct otrace_text name) {
+    return (equals(module, "asyncio.base_events") && equals(name, "BaseEventLoop.create_task")) ||
+           (equals(module, "asyncio.tasks") && equals(name, "create_task")) ||
+           (equals(module, "asyncio.taskgroups") && equals(name, "TaskGroup.create_task"));
+}
+
 /* Where threads get their names, and `threading` comes to life: see threads.c. */
 static bool is_special(PyCodeObject *code, struct otrace_text module, struct otrace_text name) {
     return equals(module, "threading") &&
@@ -92,13 +100,18 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     } else {
         uint32_t id = otrace_tag_id(known); /* named in an earlier recording */
         if (id == 0) {
-            id = otrace_names_add(OTRACE_NAME_PYTHON, (uint32_t)code->co_firstlineno, module.text,
-                                  name.text, file.text);
+            unsigned kind =
+                OTRACE_NAME_PYTHON | (code->co_flags & OTRACE_CODE_ASYNC ? OTRACE_NAME_ASYNC : 0);
+            id = otrace_names_add((enum otrace_name_kind)kind, (uint32_t)code->co_firstlineno,
+                                  module.text, name.text, file.text);
         }
         tag |= tag_of_id(id);
     }
-    if (is_special(code, module.text, name.text)) {
+    if (is_special(code, module.text, name.text) || makes_tasks(module.text, name.text)) {
         tag |= OTRACE_TAG_SPECIAL;
+    }
+    if (code->co_flags & OTRACE_CODE_ASYNC) {
+        tag |= OTRACE_TAG_ASYNC;
     }
     if (code->co_flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR)) {
         tag |= OTRACE_TAG_GENERATOR;

@@ -12,9 +12,10 @@
 #define OTRACE_TAG_GENERATION_SHIFT 8
 #define OTRACE_TAG_GENERATION_MASK 0xfffffu
 #define OTRACE_TAG_EXCLUDED (UINT64_C(1) << 62)
-#define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61) /* tells a thread's name */
+#define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61) /* tells a thread's name, or makes a task */
 #define OTRACE_TAG_LONG (UINT64_C(1) << 60)    /* its key is a long one */
-#define OTRACE_TAG_FLAGS (UINT64_C(7) << 60)
+#define OTRACE_TAG_ASYNC (UINT64_C(1) << 63)   /* a coroutine or asynchronous generator */
+#define OTRACE_TAG_FLAGS (UINT64_C(15) << 60)
 #if OTRACE_HAS_MONITORING
 #define OTRACE_TAG_GENERATOR UINT64_C(0) /* monitoring tells resumptions by itself */
 #define OTRACE_TAG_KEY UINT64_C(0xffffffff)

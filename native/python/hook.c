@@ -21,6 +21,14 @@ void otrace_c_end_slow(PyObject *callable, bool raised) {
     }
 }
 
+void otrace_special_end(PyObject *code, PyObject *result) {
+    if (PyUnicode_CompareWithASCIIString(((PyCodeObject *)code)->co_name, "create_task") == 0) {
+        otrace_tasks_created(result);
+    } else {
+        otrace_threads_special(code, false);
+    }
+}
+
 int otrace_hook_install(bool c_calls, const char **warning) {
 #if OTRACE_HAS_MONITORING
     bool no_tool_free = false;
@@ -32,6 +40,8 @@ int otrace_hook_install(bool c_calls, const char **warning) {
     }
     *warning = "all free sys.monitoring tool ids (5, 4, 3) are in use, so the slower profile hook "
                "records this process";
+#else
+    (void)warning;
 #endif
     if (otrace_profile_install(c_calls) != 0) {
         return -1;

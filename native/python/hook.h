@@ -5,6 +5,7 @@
 #include "python/callables.h"
 #include "python/compat.h"
 #include "python/functions.h"
+#include "python/tasks.h"
 #include "record/thread.h"
 
 /* Installs the hook of this interpreter version. Returns its enum otrace_hook_kind, or -1 with an
@@ -30,6 +31,10 @@ void otrace_profile_follow_threads(void);
 
 /* A function that names threads begins or ends (OTRACE_TAG_SPECIAL); see threads.c. */
 void otrace_threads_special(PyObject *code, bool beginning);
+
+/* A function that names threads or makes tasks ends (OTRACE_TAG_SPECIAL). `result` is borrowed;
+ * NULL: it was left by an exception. */
+void otrace_special_end(PyObject *code, PyObject *result);
 
 /* The names of `threading` (borrowed), or NULL while it is not imported. */
 PyObject *otrace_threading_names(void);

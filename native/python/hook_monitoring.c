@@ -38,7 +38,9 @@ static PyObject *stop_here(void) {
 static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
     uint64_t tag = otrace_function_see(code, NULL);
     bool special = tag & OTRACE_TAG_SPECIAL;
-    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+    if ((tag & (OTRACE_TAG_EXCLUDED | OTRACE_TAG_ASYNC)) == OTRACE_TAG_ASYNC) {
+        otrace_tasks_begin(kind, otrace_tag_id(tag), code, 0);
+    } else if (!(tag & OTRACE_TAG_EXCLUDED)) {
         /* No end on the fast path for what is special: it has something to tell. */
         otrace_thread_begin(kind, otrace_tag_id(tag), special ? NULL : code, 0,
                             otrace_clock_ticks());
@@ -54,13 +56,16 @@ static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
     Py_RETURN_NONE;
 }
 
-static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
+static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind, PyObject *result) {
     uint64_t tag = otrace_function_see(code, NULL);
     bool special = tag & OTRACE_TAG_SPECIAL;
     if (special) {
-        otrace_threads_special(code, false);
+        otrace_special_end(code, result);
     }
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
+        if (tag & OTRACE_TAG_ASYNC && kind == OTRACE_END) {
+            otrace_tasks_end(false);
+        }
         otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
     } else if (!special) {
         return stop_here();
@@ -81,7 +86,7 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind) {
 #define END_CALLBACK(name, kind)                                                                   \
     CALLBACK(name) {                                                                               \
         if (__builtin_expect(!otrace_emit_end(kind, args[0]), 0)) {                                \
-            return end_slow(args[0], kind);                                                        \
+            return end_slow(args[0], kind, args[2]);                                               \
         }                                                                                          \
         Py_RETURN_NONE;                                                                            \
     }
@@ -95,9 +100,12 @@ END_CALLBACK(on_yield, OTRACE_YIELD)
 CALLBACK(on_unwind) {
     uint64_t tag = otrace_function_see(args[0], NULL);
     if (tag & OTRACE_TAG_SPECIAL) {
-        otrace_threads_special(args[0], false);
+        otrace_special_end(args[0], NULL);
     }
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
+        if (tag & OTRACE_TAG_ASYNC) {
+            otrace_tasks_end(false);
+        }
         otrace_thread_end(OTRACE_END, otrace_tag_id(tag), otrace_exception_word(args[2]),
                           otrace_clock_ticks());
     }
@@ -106,7 +114,10 @@ CALLBACK(on_unwind) {
 
 CALLBACK(on_throw) {
     uint64_t tag = otrace_function_see(args[0], NULL);
-    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+    if ((tag & (OTRACE_TAG_EXCLUDED | OTRACE_TAG_ASYNC)) == OTRACE_TAG_ASYNC) {
+        otrace_tasks_begin(OTRACE_RESUME, otrace_tag_id(tag), args[0],
+                           otrace_exception_word(args[2]));
+    } else if (!(tag & OTRACE_TAG_EXCLUDED)) {
         otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), args[0],
                             otrace_exception_word(args[2]), otrace_clock_ticks());
     }

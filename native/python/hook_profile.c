@@ -43,10 +43,15 @@ static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
         enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
         /* A generator that still stands at its yield: throw() or close(). */
         bool thrown = place == AT_YIELD || place == AT_OTHER;
-        /* No end on the fast path for what is special: it has something to tell. */
-        otrace_thread_begin(place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME, otrace_tag_id(tag),
-                            tag & OTRACE_TAG_SPECIAL ? NULL : code,
-                            thrown ? otrace_exception_word(NULL) : 0, otrace_clock_ticks());
+        enum otrace_record_kind kind = place == AT_START ? OTRACE_BEGIN : OTRACE_RESUME;
+        uint32_t exception = thrown ? otrace_exception_word(NULL) : 0;
+        if (tag & OTRACE_TAG_ASYNC) {
+            otrace_tasks_begin(kind, otrace_tag_id(tag), (PyObject *)code, exception);
+        } else {
+            /* No end on the fast path for what is special: it has something to tell. */
+            otrace_thread_begin(kind, otrace_tag_id(tag), tag & OTRACE_TAG_SPECIAL ? NULL : code,
+                                exception, otrace_clock_ticks());
+        }
     } else {
         otrace_tags.excluded_seen = true;
     }
@@ -75,14 +80,22 @@ static void begin(PyFrameObject *frame) {
 static void end_slow(PyFrameObject *frame, PyCodeObject *code, PyObject *result) {
     uint64_t tag = otrace_function_see((PyObject *)code, NULL);
     if (tag & OTRACE_TAG_SPECIAL) {
-        otrace_threads_special((PyObject *)code, false);
+        otrace_special_end((PyObject *)code, result);
     }
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         bool yields =
             result != NULL && tag & OTRACE_TAG_GENERATOR && place_of(frame, code) == AT_YIELD;
+        if (tag & OTRACE_TAG_ASYNC && !yields) {
+            otrace_tasks_end(result == NULL);
+        }
         /* An exception itself is out of reach here: its type stays unknown. */
         otrace_thread_end(yields ? OTRACE_YIELD : OTRACE_END, otrace_tag_id(tag),
                           result == NULL ? otrace_exception_word(NULL) : 0, otrace_clock_ticks());
+#if !OTRACE_HAS_MONITORING
+        if (tag & OTRACE_TAG_ASYNC && !yields && result != NULL) {
+            otrace_tasks_go_on();
+        }
+#endif
     }
 }
 

@@ -151,6 +151,7 @@ static int add_slice(struct otrace_tasks *tasks, const struct otrace_decoder_cor
     call->end_ns = edge->end_ns > call->end_ns ? edge->end_ns : call->end_ns;
     if (!open && !yielded) {
         call->ended = true;
+        call->closed = edge->task != call->task;
         call->flags |= edge->flags & (OTRACE_CALL_UNWOUND | OTRACE_CALL_INFERRED);
         call->exception = edge->exception;
     }

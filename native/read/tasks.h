@@ -16,7 +16,7 @@ struct otrace_task_call {
     uint64_t awaits;
     uint32_t activation, parent; /* activations; parent 0: none */
     uint32_t task, function, flags, exception, thread_id;
-    bool ended;
+    bool ended, closed; /* closed: from outside, not in its task's turn */
 };
 
 /* A time that a task ran on a thread, without giving it back. */

@@ -78,13 +78,13 @@ static bool names_cancellation(const struct otrace_segment *segment, uint32_t ex
     return false;
 }
 
-/* How a task ended is how its own coroutine did. */
+/* How a task ended is how its own coroutine did, unless that was closed with the task pending. */
 static void set_end(struct otrace_task *task, const struct otrace_task_call *root,
                     const struct otrace_segment *segment) {
     struct otrace_task_info *info = &task->info;
     info->function = root->function;
     info->state = OTRACE_TASK_STATE_PENDING;
-    if (root->ended) {
+    if (root->ended && !root->closed) {
         info->ended_ns = root->end_ns;
         info->exception = root->exception;
         bool cancelled = task->said_cancelled || names_cancellation(segment, root->exception);
@@ -100,7 +100,7 @@ static void set_ends(struct otrace_tasks *tasks, const struct otrace_segment *se
         uint32_t at = otrace_id_map_find(&tasks->call_map, task->root);
         if (at != UINT32_MAX) {
             set_end(task, &tasks->calls[at], segment);
-        } else if (task->info.steps == 0) {
+        } else if (task->info.steps == 0 && task->info.started_ns < 0) {
             task->info.state = OTRACE_TASK_STATE_PENDING;
         }
     }

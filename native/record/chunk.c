@@ -11,9 +11,10 @@
 #define SPAN_WORDS 2u /* of a SYNC while a span is current */
 #define OPEN_WORDS 4u
 #define OPEN_EVENT_WORDS 5u
+#define OPEN_ASYNC_WORDS 6u
 
 static size_t open_limit(void) {
-    return otrace_recorder.segment.header->chunk_size / sizeof(otrace_word) / 4 / OPEN_EVENT_WORDS;
+    return otrace_recorder.segment.header->chunk_size / sizeof(otrace_word) / 4 / OPEN_ASYNC_WORDS;
 }
 
 static void put(otrace_word *at, otrace_word word) {
@@ -21,10 +22,11 @@ static void put(otrace_word *at, otrace_word word) {
     atomic_store_explicit((_Atomic otrace_word *)at, word, memory_order_release);
 }
 
-static void write_open(struct otrace_thread *thread, const struct otrace_open *open) {
+static void write_open(struct otrace_thread *thread, const struct otrace_open *open,
+                       struct otrace_async async) {
     otrace_word *at = thread->cursor;
     bool event = (open->key & OTRACE_KEY_EVENT) != 0;
-    size_t words = event ? OPEN_EVENT_WORDS : OPEN_WORDS;
+    size_t words = event ? OPEN_EVENT_WORDS : async.activation != 0 ? OPEN_ASYNC_WORDS : OPEN_WORDS;
     uint32_t flags =
         event ? OTRACE_OPEN_EVENT : open->kind & (OTRACE_OPEN_KIND | OTRACE_OPEN_INHERITED);
     at[1] = otrace_key_id(open->key);
@@ -32,6 +34,9 @@ static void write_open(struct otrace_thread *thread, const struct otrace_open *o
     at[3] = (otrace_word)(open->start_tick >> 32);
     if (event) {
         at[4] = open->kind >> 8;
+    } else if (async.activation != 0) {
+        at[4] = async.activation;
+        at[5] = async.task;
     }
     put(at, OTRACE_LONG(OTRACE_X_OPEN, words | (size_t)flags << 16));
     thread->cursor = at + words;
@@ -43,6 +48,7 @@ void otrace_chunk_sync(struct otrace_thread *thread, uint64_t now) {
     size_t room = open_limit();
     otrace_word *at = thread->cursor;
     otrace_word count = 0;
+    uint32_t async_from = 0;
     for (const struct otrace_open *open = thread->stack + 1; open < thread->top; open++) {
         count += !(open->kind & OTRACE_OPEN_SILENT);
     }
@@ -62,7 +68,7 @@ void otrace_chunk_sync(struct otrace_thread *thread, uint64_t now) {
     for (const struct otrace_open *open = thread->stack + 1; open < thread->top && room > 0;
          open++) {
         if (!(open->kind & OTRACE_OPEN_SILENT)) {
-            write_open(thread, open);
+            write_open(thread, open, otrace_async_of(thread, open, &async_from));
             room--;
         }
     }
@@ -71,7 +77,7 @@ void otrace_chunk_sync(struct otrace_thread *thread, uint64_t now) {
 size_t otrace_chunk_sync_words(const struct otrace_thread *thread) {
     size_t depth = (size_t)(thread->top - thread->stack) - 1;
     size_t limit = open_limit();
-    return SYNC_WORDS + SPAN_WORDS + OPEN_EVENT_WORDS * (depth < limit ? depth : limit);
+    return SYNC_WORDS + SPAN_WORDS + OPEN_ASYNC_WORDS * (depth < limit ? depth : limit);
 }
 
 static int64_t calls_open(const struct otrace_thread *thread) {

@@ -1,6 +1,7 @@
 #include "record/thread.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -10,7 +11,7 @@
 #include "record/recorder.h"
 #include "record/states.h"
 
-#define SHORT_WORDS 5u /* a short word with every prefix, or TICK before it */
+#define SHORT_WORDS 8u /* a short word with every prefix, or TICK before it */
 #define STACK_FIRST 1024u
 #define STACK_LARGEST (UINT32_C(1) << 24)
 
@@ -127,8 +128,18 @@ static bool room(struct otrace_thread *thread, size_t words, uint64_t now) {
     return found;
 }
 
+static void put_async(struct otrace_thread *thread, struct otrace_async async) {
+    put(thread, OTRACE_LONG(OTRACE_X_ACT, async.activation & 0xffffffu));
+    if (async.task != 0) {
+        put(thread, OTRACE_LONG(OTRACE_X_TASK, async.task & 0xffffffu));
+    }
+    if ((async.activation | async.task) >> 24) {
+        put(thread, OTRACE_LONG(OTRACE_X_HIGH, async.activation >> 24 | async.task >> 24 << 8));
+    }
+}
+
 static bool write_short(struct otrace_thread *thread, enum otrace_record_kind kind, uint32_t id,
-                        uint32_t exception, uint64_t now) {
+                        uint32_t exception, struct otrace_async async, uint64_t now) {
     if (!room(thread, SHORT_WORDS, now)) {
         return false;
     }
@@ -149,6 +160,9 @@ static bool write_short(struct otrace_thread *thread, enum otrace_record_kind ki
     if (exception & OTRACE_WITH_EXCEPTION) {
         put(thread, OTRACE_LONG(OTRACE_X_EXC, exception & 0xffffffu));
     }
+    if (async.activation != 0) {
+        put_async(thread, async);
+    }
     put(thread, OTRACE_WORD(kind, id, delta & 0xffffu));
     thread->chunk_extra_words += thread->cursor - start - 1;
     thread->last_tick = now;
@@ -162,6 +176,11 @@ static struct otrace_thread *ready(bool beginning) {
 
 void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, const void *object,
                          uint32_t exception, uint64_t now) {
+    otrace_thread_begin_async(kind, id, object, exception, (struct otrace_async){0}, now);
+}
+
+void otrace_thread_begin_async(enum otrace_record_kind kind, uint32_t id, const void *object,
+                               uint32_t exception, struct otrace_async async, uint64_t now) {
     struct otrace_thread *thread = ready(true);
     if (thread == NULL) {
         return;
@@ -169,15 +188,18 @@ void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, const void *
     /* A counter read on another core may lie a little behind: time never runs backwards. */
     now = now > thread->last_tick ? now : thread->last_tick;
     bool written = thread->pauses == 0 && below_max_depth(depth_of(thread) - thread->events_open) &&
-                   write_short(thread, kind, id, exception, now);
+                   write_short(thread, kind, id, exception, async, now);
     otrace_key key = otrace_key_of(id);
     struct otrace_open open = {now, object, key,
                                (uint32_t)kind | (written ? 0 : OTRACE_OPEN_SILENT)};
     if (!written || key & OTRACE_KEY_LONG) {
         open.object = NULL; /* its end is not for the fast path */
     }
-    if (push(thread, open) && !written) {
-        thread->chunk_silent++;
+    if (push(thread, open)) {
+        thread->chunk_silent += !written;
+        if (async.activation != 0) {
+            otrace_async_push(thread, async);
+        }
     }
     set_limits(thread);
 }
@@ -193,7 +215,8 @@ void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t excep
     pop_above(thread, open);
     if (open->kind & OTRACE_OPEN_SILENT) {
         thread->chunk_silent--;
-    } else if (thread->pauses > 0 || !write_short(thread, kind, id, exception, now)) {
+    } else if (thread->pauses > 0 ||
+               !write_short(thread, kind, id, exception, (struct otrace_async){0}, now)) {
         thread->chunk_silent_ends++;
     }
     thread->top = open;
@@ -320,7 +343,7 @@ static bool set_up(struct otrace_thread *thread) {
         return false;
     }
     thread->top = thread->stack + 1;
-    thread->pauses = thread->events_open = 0;
+    thread->pauses = thread->events_open = thread->async_count = 0;
     thread->name_hash = 0; /* this segment does not have it yet */
     thread->thread_sequence = 0;
     thread->chunk = NULL;
@@ -377,6 +400,7 @@ void otrace_thread_exited(struct otrace_thread *thread) {
                                   memory_order_relaxed);
         }
     }
+    free(thread->async_open);
     if (thread->stack != NULL) {
         munmap(thread->stack, (size_t)((char *)thread->stack_end - (char *)thread->stack));
     }

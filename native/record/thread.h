@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "format.h"
+#include "record/async.h"
 #include "record/clock.h"
 
 /* What a call is known by while it is open: its name id where the short word has it, so that a
@@ -76,6 +77,9 @@ struct otrace_thread {
 
     uint64_t span;            /* OpenTelemetry's current one; 0: none */
     uint64_t context_version; /* the interpreter's, when `span` was looked up; by the host */
+    struct otrace_async_open *async_open; /* owned; coroutines on the stack, the outermost first.
+                                             Those that have ended are dropped at the next begin */
+    uint32_t async_count, async_capacity;
 
     bool taken;                 /* by states.c */
     struct otrace_thread *next; /* by states.c, under its mutex */
@@ -92,6 +96,10 @@ extern __thread struct otrace_thread *otrace_thread_self
 void otrace_thread_begin(enum otrace_record_kind kind, uint32_t id, const void *object,
                          uint32_t exception, uint64_t now);
 void otrace_thread_end(enum otrace_record_kind kind, uint32_t id, uint32_t exception, uint64_t now);
+
+/* The begin of a coroutine's or asynchronous generator's call; as otrace_thread_begin. */
+void otrace_thread_begin_async(enum otrace_record_kind kind, uint32_t id, const void *object,
+                               uint32_t exception, struct otrace_async async, uint64_t now);
 
 /* Tells a call that was open before this thread's first event; from host.thread_started only. */
 void otrace_thread_push_open(struct otrace_thread *thread, uint32_t id,

@@ -141,6 +141,18 @@ def test_how_tasks_end(tmp_path, segment):
     assert states == ["finished", "failed", "cancelled", "cancelled", "pending", "pending"]
 
 
+def test_a_coroutine_closed_outside_its_task_leaves_the_task_pending(tmp_path, segment):
+    main = segment.thread("MainThread")
+    info(main, 90, 1, root=1, flags=synth.STARTED)
+    main.begin(ROOT, 100, act=1, task=1)
+    main.end(ROOT, 110, synth.YIELD)
+    main.begin(ROOT, 200, synth.RESUME, exc=BAD, act=1)
+    main.end(ROOT, 210, exc=BAD)
+    process = read(tmp_path, segment)
+    assert [(task.state, task.ended_ns) for task in process.tasks] == [("pending", None)]
+    assert [call["duration_ns"] for call in calls(process)] == [110]
+
+
 def test_names_and_parents_as_they_become_known(tmp_path, segment):
     main = segment.thread("MainThread")
     info(main, 50, 7, parent=3, flags=synth.CREATED)
