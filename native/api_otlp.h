@@ -71,6 +71,8 @@ struct otrace_otlp_range {
     uint64_t from_tick, until_tick; /* until_tick 0: to the end of what is recorded as yet */
     uint32_t open;
 };
+/* The tick of a time after the clock's base. */
+uint64_t otrace_otlp_tick(const struct otrace_clock *clock, int64_t ns);
 int otrace_otlp_set_range(struct otrace_otlp *plan, uint32_t track,
                           const struct otrace_otlp_range *range);
 

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from otrace.recording._lib import check, ffi, lib
 
 if TYPE_CHECKING:
-    from otrace.recording import Track
+    from otrace.recording import Process, Track
 
-__all__ = ["Block", "Part", "Request", "SpanPlan"]
+__all__ = ["Block", "Part", "Request", "SpanPlan", "tick_at"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +250,11 @@ class SpanPlan:
     def _name(self, number: int) -> str:
         track = self._tracks[number]
         return f"track {track.id} of process {track.process.pid}"
+
+
+def tick_at(process: Process, ns: int) -> int:
+    """The tick of a time in the process's recording, for `SpanPlan.set_range`."""
+    return int(lib.otrace_otlp_tick(process._clock, ns))
 
 
 def _copy(block: Any) -> bytes:

@@ -125,6 +125,19 @@ void otrace_otlp_part_of(const struct otrace_otlp_track *track, struct otrace_tr
     part->entries -= low;
 }
 
+uint64_t otrace_otlp_tick(const struct otrace_clock *clock, int64_t ns) {
+    uint64_t low = 0, high = UINT64_C(1) << 62; /* the first one at or behind the time */
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (otrace_clock_convert(clock, middle) < ns) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 int otrace_otlp_set_range(struct otrace_otlp *plan, uint32_t track,
                           const struct otrace_otlp_range *range) {
     if (track >= plan->tracks_count) {

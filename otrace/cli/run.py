@@ -16,12 +16,13 @@ from otrace.cli.options import (
     recording_arguments,
     recording_options,
 )
-from otrace.cli.outputs import Plan, plan
+from otrace.cli.outputs import Job, Plan, plan
 from otrace.cli.run_arguments import Invocation, split
-from otrace.cli.words import say
+from otrace.cli.words import say, size
 from otrace.config import Options
 from otrace.config_sources import resolve
 from otrace.errors import OtraceError, SessionError, UsageError
+from otrace.live import LiveExport
 from otrace.session import Session, stem
 
 EXAMPLE = "otrace run app.py, otrace run -m package.module, otrace run pytest tests/"
@@ -102,19 +103,20 @@ def command(
     wanted = plan(exports, outputs, given, stem(program.name), quiet=quiet)
     options = resolve(recording_arguments(values))
     session = create_session(program, options)
+    live: dict[int, LiveExport] = {}
     try:
         environment = programs.environment_for(program, session.path, options)
         ended = supervisor.run(
             program,
             environment,
-            on_start=lambda pid: note_start(session, pid),
+            on_start=lambda pid: begin(session, pid, wanted, live, quiet=quiet),
             kept_descriptors=descriptors_in(wanted),
         )
     except BaseException:
         session.remove()
         raise
     try:
-        finish(session, wanted, program, ended, keep=keep, quiet=quiet)
+        finish(session, wanted, program, ended, live, keep=keep, quiet=quiet)
     finally:
         supervisor.end_like(ended)
 
@@ -138,10 +140,22 @@ def create_session(program: programs.Program, options: Options) -> Session:
         raise UsageError(str(error)) from error
 
 
-def note_start(session: Session, pid: int) -> None:
-    """The manifest helps readers; a full disk must not disturb the program."""
-    with suppress(SessionError):
+def begin(
+    session: Session, pid: int, wanted: Plan, live: dict[int, LiveExport], *, quiet: bool
+) -> None:
+    """The program runs: note its process, and start the exports that go on meanwhile."""
+    with suppress(SessionError):  # the manifest helps readers; a full disk must not disturb
         session.set_root(pid)
+    for place, job in enumerate(wanted.jobs):
+        started = LiveExport.start(
+            job.exporter, job.target, job.options, session.path, ignore if quiet else say
+        )
+        if started is not None:
+            live[place] = started
+
+
+def ignore(text: str) -> None:
+    """Said to nobody."""
 
 
 def descriptors_in(wanted: Plan) -> set[int]:
@@ -159,6 +173,7 @@ def finish(
     wanted: Plan,
     program: programs.Program,
     ended: supervisor.Ended,
+    live: dict[int, LiveExport],
     *,
     keep: bool,
     quiet: bool,
@@ -176,7 +191,8 @@ def finish(
             if not quiet:
                 say(f"nothing was recorded: {why_nothing(program, failed)}")
             return
-        failures = export(session, wanted, quiet=quiet)
+        jobs, failures = finish_live(wanted, live, quiet=quiet)
+        failures += export(session, jobs, quiet=quiet)
     except OtraceError as error:
         failures = [str(error)]
     except KeyboardInterrupt:
@@ -187,15 +203,33 @@ def finish(
         settle(session, wanted, failures, keep=keep, quiet=quiet)
 
 
-def export(session: Session, wanted: Plan, *, quiet: bool) -> list[str]:
+def finish_live(
+    wanted: Plan, live: dict[int, LiveExport], *, quiet: bool
+) -> tuple[list[Job], list[str]]:
+    """End the exports that went on beside the program: those still to do, and what failed."""
+    jobs, failures = [], []
+    for place, job in enumerate(wanted.jobs):
+        try:
+            result = live.pop(place).finish() if place in live else None
+        except OtraceError as error:
+            failures.append(str(error))
+            continue
+        if result is None:
+            jobs.append(job)
+        elif not quiet:
+            say(f"{result.target}: {size(result.bytes)}; {result.message}")
+    return jobs, failures
+
+
+def export(session: Session, jobs: list[Job], *, quiet: bool) -> list[str]:
     """Run the exports; returns what failed. Raises OtraceError."""
-    if not wanted.jobs:
+    if not jobs:
         return []
     from otrace.cli.exports import perform, warnings_of
     from otrace.recording import Recording
 
     recording = Recording.open(session.path)
-    failures = [str(error) for error in perform(wanted.jobs, recording, quiet=quiet)]
+    failures = [str(error) for error in perform(jobs, recording, quiet=quiet)]
     if not quiet:
         for line in warnings_of(recording):
             say(line)

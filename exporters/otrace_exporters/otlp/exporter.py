@@ -13,7 +13,9 @@ from otrace_exporters.otlp.configuration import Configuration, configure, is_dis
 
 if TYPE_CHECKING:
     from otrace.recording import Recording
+    from otrace_exporters.otlp.live import LiveSender
     from otrace_exporters.otlp.mapping import Traces
+    from otrace_exporters.otlp.selection import Budget
     from otrace_exporters.otlp.transport import Sender
 
 CHOOSING = 0.5  # of the progress: the rest is sending
@@ -77,6 +79,12 @@ OPTIONS = (
     ExporterOption("max_depth", parse_max_depth, 256, "The deepest call that becomes a span."),
     ExporterOption("window", parse_window, 60.0, "A longer run is a trace for each such time."),
     ExporterOption(
+        "interval",
+        parse_seconds,
+        5.0,
+        "How often to send while the program runs, such as 5s; 0: only after its end.",
+    ),
+    ExporterOption(
         "request",
         parse_patterns,
         (),
@@ -121,6 +129,19 @@ class OtlpExporter:
             summary(traces, sender),
         )
 
+    def follows(self, options: Mapping[str, object]) -> float:
+        """How often to send while the program runs, in seconds; 0: only after its end."""
+        return 0.0 if is_disabled(os.environ) else as_float(options, "interval")
+
+    def follow(self, target: str | None, options: Mapping[str, object]) -> LiveSender:
+        """What sends while the program runs."""
+        configuration = configure(target, options, os.environ)
+        from otrace_exporters.otlp.entries import Entries
+        from otrace_exporters.otlp.live import create
+
+        entries = Entries(as_patterns(options, "request"))
+        return create(configuration, options, budget_of(options), entries)
+
 
 def ignore(done: float) -> None:
     """Nobody wants to know."""
@@ -137,19 +158,14 @@ def choose(
     from otrace_exporters.otlp.facts import program_name
     from otrace_exporters.otlp.mapping import Traces
     from otrace_exporters.otlp.resource import service_name
-    from otrace_exporters.otlp.selection import Budget, Salts, select
+    from otrace_exporters.otlp.selection import Salts, select
 
     entries = Entries(as_patterns(options, "request"))
-    budget = Budget(
-        max_spans=as_int(options, "max_spans"),
-        max_depth=as_int(options, "max_depth"),
-        window_ns=int(as_float(options, "window") * 1e9),
-    )
     service = service_name(program_name(recording), os.environ, str(options.get("service") or ""))
     return Traces(
         select(
             recording,
-            budget,
+            budget_of(options),
             Salts(secrets.randbits(64), secrets.randbits(64)),
             entries,
             progress,
@@ -160,15 +176,28 @@ def choose(
     )
 
 
+def budget_of(options: Mapping[str, object]) -> Budget:
+    """How much is sent, by the options."""
+    from otrace_exporters.otlp.selection import Budget
+
+    return Budget(
+        max_spans=as_int(options, "max_spans"),
+        max_depth=as_int(options, "max_depth"),
+        window_ns=int(as_float(options, "window") * 1e9),
+    )
+
+
 def send(traces: Traces, configuration: Configuration, progress: Callable[[float], None]) -> Sender:
     """Send all traces. Raises ExportError."""
+    from itertools import chain
+
     from otrace_exporters.otlp.batches import Batch, pack
     from otrace_exporters.otlp.transport import Sender, connect
 
     sender = Sender(connect(configuration), configuration)
     expected = max(1, traces.expected_spans())
     try:
-        batches: Iterator[Batch] = pack(traces.spans())
+        batches: Iterator[Batch] = pack(chain(traces.spans(), traces.requests()))
         for batch in batches:
             sender.send(batch)
             progress(min(1.0, (sender.spans + sender.rejected) / expected))

@@ -48,15 +48,18 @@ class Traces:
         service: str,
         version: str,
         environment: Mapping[str, str],
+        run: tuple[Trace, bytes] | None = None,
     ) -> None:
+        """`run` is the span that all windows are linked to, when it is sent apart from them."""
         self.selection = selection
         self.recording = selection.recording
         self.program = facts.program_name(self.recording)
-        ids = [secrets.token_bytes(ID_BYTES) for _ in range(selection.windows)]
-        self.traces = [Trace(trace_id) for trace_id in ids]
+        self.windows = range(selection.first, selection.windows)
+        self.traces = {window: Trace(secrets.token_bytes(ID_BYTES)) for window in self.windows}
         self.main = facts.main_process(self.recording, selection.processes)
         self.parent = parent_from(selection.processes[self.main].notes)
-        if self.parent is not None:
+        self._run = run
+        if self.parent is not None and run is None:
             self.traces[0] = Trace(self.parent.trace_id, self.parent.state)
         scope = resource.encode_scope(version)
         self._headers = [
@@ -78,7 +81,7 @@ class Traces:
         selection = self.selection
         parts = (
             part
-            for window in range(selection.windows)
+            for window in self.windows
             for place in range(len(selection.processes))
             for _, _, part in selection.parts(window, place)
         )
@@ -86,12 +89,16 @@ class Traces:
 
     def spans(self) -> Iterator[Spans]:
         """All spans, the root of a trace first."""
-        for window in range(self.selection.windows):
+        for window in self.windows:
             yield from self._window(window)
+
+    def requests(self) -> Iterator[Spans]:
+        """All spans of requests, when those of the run were given."""
         for place, process in enumerate(self.selection.processes):
             yield from self._requests(place, process)
 
     def _requests(self, place: int, process: Process) -> Iterator[Spans]:
+        assert self._run is not None
         selection = self.selection
         kinds = selection.entries.kinds_of(process)
         end_ns = process_end(process) if kinds else 0
@@ -124,8 +131,8 @@ class Traces:
         root = works[0]
         for work in works:
             self._own_ids[window, work.place] = self.selection.plan.own_id(window, work.place)
-        if window == 0:
-            self._run = self.traces[0], self._own_ids[0, root.place]
+        if self._run is None:
+            self._run = self.traces[window], self._own_ids[window, root.place]
         for work in works:
             span = self._process_span(window, work, root)
             if work is root:
@@ -175,11 +182,12 @@ class Traces:
 
     def _tie(self, window: int, root: OwnSpan) -> None:
         """The root of a trace: below the span that the program was started from, or linked."""
-        if window == 0 and self.parent is not None:
+        is_run = self._run == (self.traces[window], root.id)
+        if not is_run:
+            root.link = self._run
+        elif self.parent is not None:
             root.parent_id = self.parent.span_id
             root.remote_parent = True
-        elif window > 0:
-            root.link = self._run
         if window == 0 and self.selection.unsent:
             calls = sum(track.summary().calls for track in self.selection.unsent)
             root.attributes = {
@@ -193,7 +201,7 @@ class Traces:
 
         It is known when one thread alone was in a call then; else it is the process's own span.
         """
-        plan = self.selection.plan
+        plan, first = self.selection.plan, self.selection.first
         for place, process in reversed(list(enumerate(self.selection.processes))):
             if process.pid != work.process.parent_pid or (window, place) not in self._own_ids:
                 continue
@@ -202,7 +210,8 @@ class Traces:
             found = [
                 span_id
                 for number, _ in self.selection.numbers[place]
-                if (span_id := plan.find(window, number, work.start_ns, work.end_ns)) is not None
+                if (span_id := plan.find(window - first, number, work.start_ns, work.end_ns))
+                is not None
             ]
             return found[0] if len(found) == 1 else self._own_ids[window, place]
         return self._own_ids[window, root.place]
@@ -215,7 +224,9 @@ class Traces:
             )
             resource_, scope = self._headers[work.place]
             state = trace.state.encode()
-            for block in self.selection.plan.blocks(window, number, trace.id, state):
+            for block in self.selection.plan.blocks(
+                window - self.selection.first, number, trace.id, state
+            ):
                 yield Spans(resource_, scope, block.data, block.spans)
 
     def _thread_span(
@@ -234,7 +245,7 @@ class Traces:
             start_ns=self._wall(min(times)),
             end_ns=self._wall(max(times)),
             attributes=facts.thread_attributes(track, part, first=first),
-            events=self.selection.plan.marks(window, number),
+            events=self.selection.plan.marks(window - self.selection.first, number),
             dropped_events=part.marks_dropped,
             error=part.escaped,
             link=None if part.inside is None else (self.traces[part.inside[0]], part.inside[1]),

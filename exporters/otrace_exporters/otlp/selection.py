@@ -55,6 +55,8 @@ class Selection:
     """Of each process (its place in `processes`): its tracks with their numbers in the plan."""
     unsent: list[Track] = field(default_factory=list)
     """Tracks that found no room in the budget."""
+    first: int = 0
+    """Windows before this one are not in the plan: they were sent before."""
 
     def window_at(self, ns: int) -> int:
         """The window of a time."""
@@ -64,7 +66,7 @@ class Selection:
         """The tracks of a process that did anything in the window."""
         found = []
         for number, track in self.numbers[process]:
-            part = self.plan.part(window, number)
+            part = self.plan.part(window - self.first, number)
             if part.calls or part.marks or part.marks_dropped:
                 found.append((number, track, part))
         return found
@@ -79,7 +81,9 @@ def select(
 ) -> Selection:
     """Choose the calls of a recording. `progress` hears of 0.0 to 1.0."""
     windows, window_ns = windows_of(recording, budget)
-    processes, tracks, unsent = fit(recording.processes, budget.max_spans)
+    processes, tracks, unsent = fit(
+        [(process, process.tracks) for process in recording.processes], budget.max_spans
+    )
     own = len(processes) + sum(len(found) for found in tracks)
     plan = SpanPlan(
         max_spans=max(1, budget.max_spans - own),
@@ -100,6 +104,13 @@ def select(
         selection.numbers[index] = [
             (add_track(plan, track, end_ns, kinds), track) for track in found
         ]
+    choose(selection, progress)
+    return selection
+
+
+def choose(selection: Selection, progress: Callable[[float], None]) -> None:
+    """Go over all tracks of the plan. `progress` hears of 0.0 to 1.0."""
+    plan = selection.plan
     numbers = [number for found in selection.numbers.values() for number, _ in found]
     for done, number in enumerate(numbers):
         plan.measure(number)
@@ -109,7 +120,6 @@ def select(
         plan.collect(number)
         progress((done + 1) / len(numbers) / 2 + 0.5)
     plan.finish()
-    return selection
 
 
 def add_track(plan: SpanPlan, track: Track, end_ns: int, kinds: bytes) -> int:
@@ -139,15 +149,14 @@ def windows_of(recording: Recording, budget: Budget) -> tuple[int, int]:
 
 
 def fit(
-    processes: list[Process], max_spans: int
+    processes: list[tuple[Process, list[Track]]], max_spans: int
 ) -> tuple[list[Process], list[list[Track]], list[Track]]:
     """Processes and their tracks as far as their own spans take at most half of the budget."""
     room = max(2, max_spans // 2)
     shown: list[Process] = []
     tracks: list[list[Track]] = []
     unsent: list[Track] = []
-    for process in processes:
-        found = process.tracks
+    for process, found in processes:
         if room < 1:
             unsent += found
             continue
