@@ -1,11 +1,13 @@
 """The standard library's profile statistics (`.pstats`): for `python -m pstats` and snakeviz.
 
 Functions, times and callers are named and counted as cProfile does, which counts each resumption
-of a generator as a call. All threads and processes are added up.
+of a generator as a call. All threads and processes are added up. Calls of classes have rows of
+their own, which cProfile has not.
 """
 
 from __future__ import annotations
 
+import builtins
 import marshal
 from collections import Counter
 from collections.abc import Mapping
@@ -23,6 +25,8 @@ Row = list[int]
 """Primitive calls, calls, self time and total time in nanoseconds."""
 
 NS = 1e-9
+CONSTRUCTORS = ("__init__", "__new__")
+FUNCTION = type(len)
 
 
 class PstatsExporter(ProfileExporter):
@@ -71,7 +75,7 @@ def statistics_of(profile: Profile) -> dict[Label, tuple[object, ...]]:
     for (caller, callee), row in edges_of(profile).items():
         add(callers[labels[callee]], labels[caller], row)
     return {
-        label: (*finished(row), {key: finished(edge) for key, edge in callers[label].items()})
+        label: (*finished(row), {key: finished_edge(row) for key, row in callers[label].items()})
         for label, row in rows.items()
     }
 
@@ -89,14 +93,38 @@ def finished(row: Row) -> tuple[float, ...]:
     return primitive, runs, self_ns * NS, total_ns * NS
 
 
+def finished_edge(row: Row) -> tuple[float, ...]:
+    """The same of a caller: there, cProfile puts all calls before the primitive ones."""
+    primitive, runs, self_s, total_s = finished(row)
+    return runs, primitive, self_s, total_s
+
+
+def classes_of(profile: Profile) -> set[int]:
+    """C callables that may be classes. A recording does not tell; cProfile does not see them."""
+    return {
+        function.index
+        for function in profile.functions
+        if function.kind == "c"
+        and not isinstance(vars(builtins).get(function.name.removeprefix("builtins.")), FUNCTION)
+    }
+
+
 def edges_of(profile: Profile) -> Mapping[tuple[int, int], Row]:
     """What each caller gave to each callee: calls and time, a pair inside itself counted once."""
     tree = profile.tree
     edges: dict[tuple[int, int], Row] = {}
     active: Counter[tuple[int, int]] = Counter()
+    classes = classes_of(profile)
+    constructors = {
+        function.index
+        for function in profile.functions
+        if function.kind == "python" and function.qualified.rpartition(".")[2] in CONSTRUCTORS
+    }
     for root in profile.roots:
         for node, entered in tree.descend(root.node):
             parent = tree.parent[node]
+            if tree.function[node] in constructors and tree.function[parent] in classes:
+                parent = tree.parent[parent]  # who called the class
             if parent < 0 or tree.parent[parent] < 0:
                 continue  # a root, or an outermost call: nobody called it
             pair = tree.function[parent], tree.function[node]

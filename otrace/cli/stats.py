@@ -98,6 +98,7 @@ def row_of(function: FunctionProfile) -> Data:
         "exceptions": function.exceptions,
         "self_ns": function.self_ns,
         "total_ns": function.total_ns,
+        "sum_ns": function.sum_ns,
         "mean_ns": round(function.mean_ns),
         "min_ns": function.min_ns,
         "max_ns": function.max_ns,
