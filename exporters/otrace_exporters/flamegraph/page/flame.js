@@ -159,8 +159,9 @@ class Flame {
 
   paintLevel(level) {
     const {context, tree, zoomed, scale, wide} = this;
-    const from = tree.start[zoomed];
-    const end = from + tree.width[zoomed];
+    const {start, width: widths} = tree;
+    const from = start[zoomed];
+    const end = from + widths[zoomed];
     const nodes = tree.levels[level];
     const y = this.top(level);
     let thin = -1; // where a run of frames began that are too thin to be told apart
@@ -173,9 +174,9 @@ class Flame {
     };
     for (let at = tree.search(level, from); at < nodes.length; at++) {
       const node = nodes[at];
-      if (tree.start[node] >= end) break;
-      const width = tree.width[node] * scale;
-      const x = (tree.start[node] - from) * scale;
+      if (start[node] >= end) break;
+      const width = widths[node] * scale;
+      const x = (start[node] - from) * scale;
       if (width >= LEAST) {
         shade();
         this.bar(node, x, Math.min(width, wide - x), level, false);

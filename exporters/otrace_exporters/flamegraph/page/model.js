@@ -24,8 +24,12 @@ class Tree {
     for (let node = 1; node < this.size; node++) {
       this.deepest[node] = this.level[node] = this.level[parent[node]] + 1;
     }
+    this.first = new Int32Array(this.size).fill(-1); // child of each node
+    this.next = new Int32Array(this.size).fill(-1); // sibling of each node
     for (let node = this.size - 1; node > 0; node--) {
       const up = parent[node];
+      this.next[node] = this.first[up];
+      this.first[up] = node;
       if (this.deepest[node] > this.deepest[up]) this.deepest[up] = this.deepest[node];
     }
     this.arrange(this.total);
@@ -33,31 +37,37 @@ class Tree {
 
   // Where each node starts, the widest first among siblings, and the nodes of each level in order.
   arrange(width) {
-    const {size, parent} = this;
-    const first = new Int32Array(size).fill(-1);
-    const next = new Int32Array(size).fill(-1);
-    for (let node = size - 1; node > 0; node--) {
-      next[node] = first[parent[node]];
-      first[parent[node]] = node;
-    }
+    const {size, first, next} = this;
     this.width = width;
     this.start = new Float64Array(size);
     this.levels = [];
-    for (let level = [0]; level.length;) {
-      this.levels.push(Int32Array.from(level));
-      const below = [];
-      for (const node of level) {
-        const children = [];
-        for (let child = first[node]; child >= 0; child = next[child]) children.push(child);
-        if (children.length > 1) children.sort((a, b) => width[b] - width[a] || a - b);
+    const order = new Int32Array(size); // all levels, one behind the other
+    const siblings = [];
+    let from = 0;
+    let end = 1;
+    while (from < end) {
+      this.levels.push(order.subarray(from, end));
+      let behind = end;
+      for (let position = from; position < end; position++) {
+        const node = order[position];
+        let child = first[node];
+        if (child < 0) continue;
         let at = this.start[node];
-        for (const child of children) {
+        if (next[child] < 0) {
           this.start[child] = at;
-          at += width[child];
-          below.push(child);
+          order[behind++] = child;
+          continue;
+        }
+        for (siblings.length = 0; child >= 0; child = next[child]) siblings.push(child);
+        siblings.sort((a, b) => width[b] - width[a] || a - b);
+        for (const sibling of siblings) {
+          this.start[sibling] = at;
+          at += width[sibling];
+          order[behind++] = sibling;
         }
       }
-      level = below;
+      from = end;
+      end = behind;
     }
   }
 
@@ -101,14 +111,16 @@ function treesOf(words, tracks, isCompared) {
   const take = (rows) => words.subarray(at, (at += rows));
   return tracks.map(({rows}) => {
     const parent = new Int32Array(rows + 1);
-    take(rows).forEach((up, row) => (parent[row + 1] = row + 1 - up));
+    const up = take(rows);
+    for (let row = 0; row < rows; row++) parent[row + 1] = row + 1 - up[row];
     const func = new Int32Array(rows + 1);
     func[0] = -1;
     func.set(take(rows), 1);
     const values = () => {
       const column = new Float64Array(rows + 1);
-      column.set(take(rows), 1);
-      take(rows).forEach((high, row) => (column[row + 1] += high * 4294967296));
+      const low = take(rows);
+      const high = take(rows);
+      for (let row = 0; row < rows; row++) column[row + 1] = high[row] * 4294967296 + low[row];
       return column;
     };
     const self = values();
@@ -199,51 +211,43 @@ function inverted(tree) {
 
 // For each function that occurs: self time, total time (recursion once) and calls.
 function functionsOf(tree) {
-  const rows = new Map();
+  const {func, before} = tree;
+  const open = outermost(tree);
+  const rows = [];
   for (let node = 1; node < tree.size; node++) {
-    const func = tree.func[node];
-    let row = rows.get(func);
-    if (!row) {
-      row = {func, self: 0, total: 0, calls: 0, selfBefore: 0, totalBefore: 0, callsBefore: 0};
-      rows.set(func, row);
+    let row = rows[func[node]];
+    if (row === undefined) {
+      row = {
+        func: func[node],
+        self: 0, total: 0, calls: 0, selfBefore: 0, totalBefore: 0, callsBefore: 0,
+      };
+      rows[func[node]] = row;
     }
     row.self += tree.self[node];
     row.calls += tree.calls[node];
-    if (tree.before) {
-      row.selfBefore += tree.before.self[node];
-      row.callsBefore += tree.before.calls[node];
+    if (open[node]) row.total += tree.total[node];
+    if (before) {
+      row.selfBefore += before.self[node];
+      row.callsBefore += before.calls[node];
+      if (open[node]) row.totalBefore += tree.totalBefore[node];
     }
   }
-  const open = outermost(tree);
-  for (let node = 1; node < tree.size; node++) {
-    if (!open[node]) continue;
-    const row = rows.get(tree.func[node]);
-    row.total += tree.total[node];
-    if (tree.before) row.totalBefore += tree.totalBefore[node];
-  }
-  return [...rows.values()];
+  return rows.filter((row) => row);
 }
 
-// Whether no node of the same function is around a node: one walk, with the stack of functions.
+// Whether no node of the same function is around a node: one walk, with the functions that are open.
 function outermost(tree) {
-  const first = new Int32Array(tree.size).fill(-1);
-  const next = new Int32Array(tree.size).fill(-1);
-  for (let node = tree.size - 1; node > 0; node--) {
-    next[node] = first[tree.parent[node]];
-    first[tree.parent[node]] = node;
-  }
+  const {first, next, func} = tree;
   const open = new Uint8Array(tree.size);
-  const active = new Map();
+  const active = new Int32Array(tree.func.reduce((most, one) => Math.max(most, one), 0) + 1);
   for (let node = first[0]; node > 0;) {
-    const depth = active.get(tree.func[node]) ?? 0;
-    open[node] = depth === 0 ? 1 : 0;
-    active.set(tree.func[node], depth + 1);
+    open[node] = active[func[node]]++ === 0 ? 1 : 0;
     if (first[node] >= 0) {
       node = first[node];
       continue;
     }
     for (; node > 0; node = tree.parent[node]) {
-      active.set(tree.func[node], active.get(tree.func[node]) - 1);
+      active[func[node]]--;
       if (next[node] >= 0) break;
     }
     node = node > 0 ? next[node] : 0;
