@@ -39,13 +39,15 @@ for line in sys.stdin:
 
 
 @contextmanager
-def running(otrace: Otrace, url: str, **options: str) -> Iterator[subprocess.Popen[str]]:
+def running(
+    otrace: Otrace, url: str, *flags: str, **options: str
+) -> Iterator[subprocess.Popen[str]]:
     """The program, which handles a request for each line that it reads."""
     otrace.write("app.py", PROGRAM)
     given = {"interval": "100ms", "request": "__main__.job", "give_up": "300ms", **options}
     words = [f"--exporter-option=otlp.{name}={value}" for name, value in given.items()]
     only = ("--include", "__main__", "--no-c-calls")
-    process = otrace.start("run", *only, "--export", f"otlp={url}", *words, "app.py")
+    process = otrace.start("run", *only, *flags, "--export", f"otlp={url}", *words, "app.py")
     try:
         yield process
     finally:
@@ -158,6 +160,38 @@ def test_a_collector_that_refuses_for_a_while(otrace: Otrace, answer: Answer | N
     assert all(receiver.url in line for line in told)
     assert len(errors.splitlines()) == len(told) + 1
     assert otrace.sessions() == []
+
+
+def numbers_of(requests: list[ExportTraceServiceRequest], name: str) -> list[dict[str, int]]:
+    """The attributes with numbers of all roots of this name."""
+    return [
+        {entry.key: entry.value.int_value for entry in span.attributes}
+        for request in requests
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+        if span.name == name and not span.parent_span_id
+    ]
+
+
+def test_what_was_overwritten_before_it_was_sent_is_counted(otrace: Otrace) -> None:
+    wanted = Wanted(lambda number: Answer())
+    with receiving(wanted) as receiver:
+        with running(otrace, receiver.url, "--buffer-size", "1MiB") as process:
+            handle(process, 3)
+            wanted.wait([3])
+            handle(process, 300_000)  # in one request: more than the buffer holds
+            end(process)
+        roots = numbers_of(receiver.accepted, "app.py")
+        (run,) = (root for root in roots if "process.exit.code" in root)
+        calls = [
+            root["otrace.total.calls"] for root in numbers_of(receiver.accepted, "__main__.job")
+        ]
+    assert min(calls) == 4
+    assert 10_000 < max(calls) < 300_000
+    assert run["otrace.lost.calls"] > 100_000
+    # Every call of the second request was shown or is counted; the first one may be counted too.
+    assert 300_001 <= max(calls) + run["otrace.lost.calls"] <= 300_001 + 4 + 1
 
 
 def check_kept(otrace: Otrace, errors: str, words: str) -> None:

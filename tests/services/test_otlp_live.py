@@ -154,6 +154,8 @@ def test_finished_requests_are_there_while_the_server_runs(
         if spans is not run:
             (link,) = spans[0]["links"]
             assert (link["traceId"], link["spanId"]) == (run[0]["traceId"], run[0]["spanId"])
+    ways = {"process.exit.code", "otrace.exit.signal"}
+    assert [spans for spans in shown if ways & from_otlp.attributes(spans[0]).keys()] == [run]
     names = [span["name"] for spans in shown for span in spans]
     assert names.count("__main__.<module>") == 1
     # Once in its own trace, once for it in the window's, and one for the thread that it ran in.

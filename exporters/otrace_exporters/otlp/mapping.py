@@ -175,15 +175,14 @@ class Traces:
         context = parent_from(process.notes)
         if first and not is_main and context is not None and context != self.parent:
             span.link = Trace(context.trace_id, context.state), context.span_id
-        if first and is_main:
+        if is_main and self._is_run(window, span):
             ended, span.error = facts.how_it_ended(self.recording)
             span.attributes = {**span.attributes, **ended}
         return span
 
     def _tie(self, window: int, root: OwnSpan) -> None:
         """The root of a trace: below the span that the program was started from, or linked."""
-        is_run = self._run == (self.traces[window], root.id)
-        if not is_run:
+        if not self._is_run(window, root):
             root.link = self._run
         elif self.parent is not None:
             root.parent_id = self.parent.span_id
@@ -195,6 +194,10 @@ class Traces:
                 "otrace.left_out.threads": len(self.selection.unsent),
                 "otrace.left_out.threads.calls": calls,
             }
+
+    def _is_run(self, window: int, span: OwnSpan) -> bool:
+        """Whether it is the run's own span."""
+        return self._run == (self.traces[window], span.id)
 
     def _parent_of(self, window: int, work: Work, root: Work) -> bytes:
         """The span that was open in the parent process while this one ran.
