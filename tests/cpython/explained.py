@@ -27,6 +27,7 @@ LATER, OLD = (3, 12), (3, 11)
 SET_TRACE = "any tool: pdb.set_trace() in instrumented code stops at the next line, as before 3.13"
 SPECIALIZED = "any tool: instrumented code is not specialized"
 JIT = "any tool: instrumented code is not compiled"
+STATELESS = "any tool: instrumented code is not passed between interpreters as it is"
 
 EXPLAINED = [
     Explained(
@@ -36,6 +37,8 @@ EXPLAINED = [
     Explained("test_doctest", "*test_pdb_set_trace*", SET_TRACE, since=(3, 13)),
     Explained("test_opcache", "*", SPECIALIZED, LATER),
     Explained("test_sys", "*.TestSysJIT.*", JIT, since=(3, 14)),
+    Explained("test_code", "*.test_stateless", STATELESS, since=(3, 14)),
+    Explained("test_code", "", STATELESS, since=(3, 14)),  # its subtests have no name
     Explained("test_dis", "*_specialize", SPECIALIZED),
     Explained("test_dis", "*.test_loop_quicken", SPECIALIZED),
     Explained("test_dis", "*.test_super_instructions", SPECIALIZED),
