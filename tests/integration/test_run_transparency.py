@@ -345,6 +345,11 @@ CASES = [
         "print(sorted((k[2], v[0]) for k, v in s.stats.items()))\n",
     ),
     Case(
+        "coverage",
+        RAISES.replace("f(3)", "if __name__ == 'x':\n    f(3)"),
+        shell="$PY -m coverage run --branch app.py && $PY -m coverage report -m",
+    ),
+    Case(
         "sys.monitoring",
         "import sys\nm = getattr(sys, 'monitoring', None)\nseen = []\n"
         "def g():\n    return 1\n"

@@ -203,3 +203,32 @@ print(json.dumps([status, steps_of(recording)]))
 """,
     )
     assert shown == [0, {"MainThread done": 2}]
+
+
+def test_nothing_stays_after_the_stop(otrace):
+    shown = run(
+        otrace,
+        """\
+def state():
+    tools = getattr(sys, "monitoring", None)
+    seen = []
+    sys.setprofile(lambda frame, event, arg: seen.append(event))
+    step(1)
+    sys.setprofile(None)
+    return [
+        seen,
+        [tools.get_tool(n) for n in range(6)] if tools else None,
+        threading._profile_hook is None,
+        sorted(name for name in os.environ if name.startswith("OTRACE_")),
+    ]
+before = state()
+otrace.start()
+during = state()
+otrace.stop()
+print(json.dumps([before, during, state()]))
+""",
+    )
+    before, during, after = shown
+    assert before == after
+    assert during[0] == before[0]
+    assert during[3]
