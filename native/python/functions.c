@@ -8,7 +8,7 @@
 #include "python/texts.h"
 #include "record/filter.h"
 
-static PyObject *key_name; /* owned for good */
+static PyObject *key_name, *key_file; /* owned for good */
 
 struct otrace_tags otrace_tags __attribute__((aligned(64))) = {.index = -1};
 
@@ -27,14 +27,24 @@ int otrace_functions_begin(uint32_t generation) {
     return otrace_tags.index < 0 ? -1 : 0;
 }
 
-static PyObject *module_name(PyObject *globals) {
+/* A text of the module, borrowed; NULL when there is none. */
+static PyObject *module_text(PyObject *globals, PyObject **key, const char *name) {
     PyObject *from = globals != NULL ? globals : PyEval_GetGlobals();
     if (from == NULL || !PyDict_Check(from)) {
         return NULL;
     }
-    PyObject *name = otrace_dict_get(from, &key_name, "__name__"); /* borrowed */
+    PyObject *text = otrace_dict_get(from, key, name);
     PyErr_Clear();
-    return name != NULL && PyUnicode_Check(name) ? name : NULL;
+    return text != NULL && PyUnicode_Check(text) ? text : NULL;
+}
+
+/* The text behind an object that may be NULL. */
+static struct otrace_held_text hold(PyObject *object) {
+    struct otrace_held_text held = otrace_text_hold(object);
+    if (object == NULL) {
+        held.text = (struct otrace_text){"", 0};
+    }
+    return held;
 }
 
 /* Filters take NUL-terminated text; a name with a NUL inside is compared up to it. */
@@ -45,17 +55,30 @@ static const char *terminated(char *buffer, size_t room, struct otrace_text text
     return buffer;
 }
 
-static bool recorded(struct otrace_text module, struct otrace_text name, struct otrace_text file) {
-    char modules[512], names[1024], files[4096], path[8192];
-    terminated(modules, sizeof modules, module);
-    terminated(names, sizeof names, name);
-    terminated(files, sizeof files, file);
-    if (files[0] != '/' && files[0] != '<' && start_folder[0] != '\0') {
-        snprintf(path, sizeof path, "%s/%s", start_folder,
-                 strncmp(files, "./", 2) == 0 ? files + 2 : files);
-        return otrace_filter_python(modules, names, path);
+/* A file's path, absolute unless it is none. */
+static const char *path_of(char *path, size_t room, struct otrace_text file) {
+    char relative[4096];
+    terminated(relative, sizeof relative, file);
+    bool as_it_is = relative[0] == '/' || relative[0] == '<' || start_folder[0] == '\0';
+    snprintf(path, room, "%s%s%s", as_it_is ? "" : start_folder, as_it_is ? "" : "/",
+             !as_it_is && strncmp(relative, "./", 2) == 0 ? relative + 2 : relative);
+    return path;
+}
+
+static bool recorded(struct otrace_text module, struct otrace_text name, struct otrace_text file,
+                     PyObject *globals) {
+    char modules[512], names[1024], path[8192], module_path[8192] = "";
+    if (file.size > 0 && file.data[0] == '<') {
+        PyObject *object = module_text(globals, &key_file, "__file__");
+        struct otrace_held_text held = hold(object);
+        if (held.text.size > 0) {
+            path_of(module_path, sizeof module_path, held.text);
+        }
+        otrace_text_drop(&held);
     }
-    return otrace_filter_python(modules, names, files);
+    return otrace_filter_python(terminated(modules, sizeof modules, module),
+                                terminated(names, sizeof names, name),
+                                path_of(path, sizeof path, file), module_path);
 }
 
 static uint64_t tag_of_id(uint32_t id) {
@@ -87,15 +110,11 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     if ((known & ~OTRACE_TAG_FLAGS) >> 32 == otrace_tags.generation) {
         return known;
     }
-    PyObject *module_object = module_name(globals);
-    struct otrace_held_text module = otrace_text_hold(module_object);
+    struct otrace_held_text module = hold(module_text(globals, &key_name, "__name__"));
     struct otrace_held_text name = otrace_text_hold(code->co_qualname);
     struct otrace_held_text file = otrace_text_hold(code->co_filename);
-    if (module_object == NULL) {
-        module.text = (struct otrace_text){"", 0};
-    }
     uint64_t tag = otrace_tags.generation << 32;
-    if (!recorded(module.text, name.text, file.text)) {
+    if (!recorded(module.text, name.text, file.text, globals)) {
         tag |= OTRACE_TAG_EXCLUDED;
     } else {
         uint32_t id = otrace_tag_id(known); /* named in an earlier recording */

@@ -104,14 +104,24 @@ static bool function_excluded(const char *module, const char *qualname) {
     return false;
 }
 
-static bool is_library(const char *file) {
-    return file[0] == '<' ? strncmp(file, "<frozen", 7) == 0
-                          : strstr(file, "/site-packages/") != NULL ||
-                                strstr(file, "/dist-packages/") != NULL ||
-                                any_path_prefix(LIBRARY_PATHS, file);
+static bool in_library(const char *file) {
+    return strstr(file, "/site-packages/") != NULL || strstr(file, "/dist-packages/") != NULL ||
+           any_path_prefix(LIBRARY_PATHS, file);
 }
 
-bool otrace_filter_python(const char *module, const char *qualname, const char *file) {
+/* Code that was made from text, such as <string>, belongs where its module does. That of a
+ * namedtuple has a module of its own, which is nowhere. */
+static bool is_library(const char *module, const char *file, const char *module_file) {
+    if (file[0] != '<') {
+        return in_library(file);
+    }
+    return strncmp(file, "<frozen", 7) == 0 ||
+           (module_file[0] == '\0' ? strncmp(module, "namedtuple_", 11) == 0
+                                   : in_library(module_file));
+}
+
+bool otrace_filter_python(const char *module, const char *qualname, const char *file,
+                          const char *module_file) {
     if (any_path_prefix(OWN_PATH, file)) {
         return false;
     }
@@ -121,7 +131,8 @@ bool otrace_filter_python(const char *module, const char *qualname, const char *
         return false;
     }
     bool no_libraries = lists[LIBRARY_PATHS] != NULL && *lists[LIBRARY_PATHS] != '\0';
-    return !(no_libraries && is_library(file)) && !function_excluded(module, qualname);
+    return !(no_libraries && is_library(module, file, module_file)) &&
+           !function_excluded(module, qualname);
 }
 
 bool otrace_filter_c(const char *module, const char *qualname) {

@@ -17,8 +17,10 @@ struct otrace_filter_options {
  * same, or -ENOMEM. */
 int otrace_filter_set(const struct otrace_filter_options *options);
 
-/* True when calls of this Python function are recorded. No argument is NULL. */
-bool otrace_filter_python(const char *module, const char *qualname, const char *file);
+/* True when calls of this Python function are recorded. `module_file`: that of the module, which
+ * tells where code without a file comes from. No argument is NULL. */
+bool otrace_filter_python(const char *module, const char *qualname, const char *file,
+                          const char *module_file);
 
 /* True when calls of this C callable are recorded, given that its caller is. */
 bool otrace_filter_c(const char *module, const char *qualname);

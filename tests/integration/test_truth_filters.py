@@ -25,6 +25,8 @@ def of_the_program(call: Call) -> bool:
 
 
 def outside_the_library(call: Call) -> bool:
+    if call.file == "<string>":  # where its module is: the programs are a module each
+        return call.name.startswith("__main__.")
     return call.file is None or not call.file.startswith(LIBRARY)
 
 
@@ -140,3 +142,25 @@ def test_a_filter_leaves_what_it_does_not_name(
     assert done.returncode == program.status, done.stderr
     compare.assert_same(expected, from_chrome.load(tmp_path / "t.json"))
     compare.assert_same(expected, from_perfetto.load(tmp_path / "t.pftrace"))
+
+
+def test_code_without_a_file_belongs_where_its_module_does(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(
+        "import collections, dataclasses, timeit\n"
+        "Point = collections.namedtuple('Point', 'x y')\n"
+        "@dataclasses.dataclass\n"
+        "class Mine:\n"
+        "    x: int\n"
+        "Point(1, 2), Mine(3)\n"
+        "exec('def made(): pass\\nmade()')\n"
+        "exec('def bare(): pass\\nbare()', {})\n"
+        "timeit.timeit('pass', number=1)\n",
+        encoding="utf-8",
+    )
+    otrace_run(tmp_path, "--no-stdlib", "--no-c-calls", "--export", "chrome=t.json", str(program))
+    shown = {call.name for track in from_chrome.load(tmp_path / "t.json") for call in track.calls}
+    assert {"__main__.made", "bare"} < shown
+    assert any(name.endswith("<locals>.__init__") for name in shown)  # Mine's
+    foreign = {name for name in shown if not name.startswith("__main__.")}
+    assert foreign == {"bare", "<module>"}
