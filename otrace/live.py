@@ -7,6 +7,7 @@ was killed, the recording is exported afterwards as by any other exporter.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -198,6 +199,8 @@ def read(follower: Follower, path: str, told: Told) -> bool:
     except Exception as error:  # whatever it is, it may pass, and the recording is kept
         told.failed(error)
         return False
+    finally:
+        gc.collect()  # a recording's parts refer to each other: files and memory go now
     return True
 
 
