@@ -9,6 +9,7 @@ import click
 
 from otrace.cli import layout
 from otrace.cli.words import duration
+from otrace.output import check_output
 
 if TYPE_CHECKING:
     from otrace.profile.diff import Comparison, FunctionChange, PathChange
@@ -21,6 +22,7 @@ EPILOG = """\b
 Examples:
   otrace diff before.otrace after.otrace
   otrace diff before.otrace after.otrace --all --limit 0 --json
+  otrace diff before.otrace after.otrace -o changes.html
 """
 
 
@@ -32,7 +34,12 @@ Examples:
 )
 @click.option("--all", "everything", is_flag=True, help="What did not change, too.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON, times in nanoseconds.")
-def command(before: str, after: str, limit: int, everything: bool, as_json: bool) -> None:
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write a page, too: a flamegraph in red and blue."
+)
+def command(
+    before: str, after: str, limit: int, everything: bool, as_json: bool, output: str | None
+) -> None:
     """Show what is slower, faster, new or gone in recording B, compared with A.
 
     A function is slower when the median of its calls rose by more than a tenth, or it was called
@@ -42,7 +49,13 @@ def command(before: str, after: str, limit: int, everything: bool, as_json: bool
     from otrace.profile.diff import compare
     from otrace.recording import Recording
 
+    if output is not None:
+        check_output(output)
     profiles = [count(Recording.open(path)) for path in (before, after)]
+    if output is not None:
+        from otrace_exporters.flamegraph.exporter import write_diff
+
+        write_diff(output, *profiles, title=f"{before} and {after}")
     comparison = compare(*profiles)
     functions = [change for change in comparison.functions if everything or change.state != "same"]
     paths = [change for change in comparison.paths if everything or change.state != "same"]

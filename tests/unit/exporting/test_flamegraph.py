@@ -7,8 +7,10 @@ import struct
 import zlib
 
 import pytest
+from click.testing import CliRunner
 from unit.recording import synth
 
+from otrace.cli import diff
 from otrace.cli.outputs import is_trace
 from otrace.exporting import export
 from otrace.profile import Profile
@@ -89,6 +91,11 @@ def test_a_comparison_knows_functions_by_name(tmp_path):
     write_diff(str(tmp_path / "x.html"), before, after)
     data = page_data((tmp_path / "x.html").read_text())
     assert data["compared"] is True
+    words = [str(tmp_path / "a"), str(tmp_path / "b"), "-o", str(tmp_path / "y.html")]
+    done = CliRunner().invoke(diff.command, words)
+    assert done.exit_code == 0, done.output
+    again = page_data((tmp_path / "y.html").read_text())
+    assert again["functions"] == data["functions"]
 
 
 @pytest.mark.parametrize("with_before", [False, True])
