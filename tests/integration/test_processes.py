@@ -267,7 +267,6 @@ def test_children_are_recorded_each_by_itself(family, form):
 
 def test_workers_of_joblib(family):
     """Loky starts its workers by fork and exec, with a resource tracker beside them."""
-    pytest.importorskip("joblib")
     source = """\
 import joblib
 if __name__ == "__main__":
