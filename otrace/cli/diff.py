@@ -55,7 +55,7 @@ def command(
     if output is not None:
         from otrace_exporters.flamegraph.exporter import write_diff
 
-        write_diff(output, *profiles, title=f"{before} and {after}")
+        write_diff(output, profiles[0], profiles[1], title=f"{before} and {after}")
     comparison = compare(*profiles)
     functions = [change for change in comparison.functions if everything or change.state != "same"]
     paths = [change for change in comparison.paths if everything or change.state != "same"]
