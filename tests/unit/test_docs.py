@@ -26,6 +26,7 @@ from otrace import notebook, pytest_plugin
 from otrace.cli.group import COMMANDS, LazyGroup
 from otrace.cli.group import otrace as group
 from otrace.config import BOOL, LIST, OPTIONS, PATH
+from otrace.otel.instrumentor import VARIABLES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -190,6 +191,7 @@ def test_the_readme_tells_of_every_public_name() -> None:
 
 def test_variables_that_pages_name_exist() -> None:
     known = {option.variable for option in OPTIONS} | {
+        *VARIABLES,
         "OTRACE_SESSION",
         "OTRACE_DEBUG",
         "OTRACE_REQUIRE_SERVICES",

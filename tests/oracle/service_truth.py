@@ -1,0 +1,114 @@
+"""What a service's slow requests should look like: calls and spans, seen without any otrace code.
+
+A second tool of sys.monitoring (3.12 and later) with Python callbacks notes each call of a Python
+function with the span that is current, and a span processor notes each span with the call that
+opened it. `Truth.by_trace` has the trees:
+
+    [name, [child, ...]]     children in the order of their start
+
+A call belongs to the span that was current when it began. It is below the innermost open call of
+the same span, else below the span. A span is below the innermost open call that belongs to its
+parent, else below its parent.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from types import CodeType
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
+
+TOOL = 2
+HIDDEN = ("opentelemetry", "contextlib", "abc", "typing", "otrace", "oracle")
+
+
+class Node:
+    """A call or a span."""
+
+    def __init__(self, name: str, owner: int) -> None:
+        self.name = name
+        self.owner = owner  # of a call: the current span; of a span: its own id
+        self.children: list[Node] = []
+
+    def tree(self) -> list[Any]:
+        return [self.name, [child.tree() for child in self.children]]
+
+
+class Thread(threading.local):
+    """The open calls of a thread; a hidden one is None."""
+
+    def __init__(self) -> None:
+        self.stack: list[Node | None] = []
+        self.own = 0  # how many of the innermost are otrace's, or made by those
+
+
+class Truth(SpanProcessor):
+    """Sees calls and spans from `install` on."""
+
+    def __init__(self) -> None:
+        self.thread = Thread()
+        self.spans: dict[int, Node] = {}
+        self.ended: set[int] = set()
+        self.roots: dict[int, int] = {}  # span → its local root
+        self.by_trace: dict[str, list[Node]] = {}
+
+    def install(self) -> None:
+        monitoring = sys.monitoring
+        monitoring.use_tool_id(TOOL, "truth")
+        events = monitoring.events
+        for event in (events.PY_START, events.PY_RESUME, events.PY_THROW):
+            monitoring.register_callback(TOOL, event, self.begin)
+        for event in (events.PY_RETURN, events.PY_YIELD, events.PY_UNWIND):
+            monitoring.register_callback(TOOL, event, self.end)
+        monitoring.set_events(
+            TOOL,
+            events.PY_START
+            | events.PY_RESUME
+            | events.PY_THROW
+            | events.PY_RETURN
+            | events.PY_YIELD
+            | events.PY_UNWIND,
+        )
+
+    def begin(self, code: CodeType, *_: object) -> None:
+        module = str(sys._getframe(1).f_globals.get("__name__"))
+        package = module.split(".")[0]
+        if package in HIDDEN or self.thread.own:
+            self.thread.own += package == "otrace" or self.thread.own > 0
+            self.thread.stack.append(None)
+            return
+        owner = trace.get_current_span().get_span_context().span_id
+        node = Node(f"{module}.{code.co_qualname}", owner)
+        if owner in self.spans and self.roots[owner] not in self.ended:
+            self.parent(owner).children.append(node)
+        else:
+            node.owner = 0
+        self.thread.stack.append(node)
+
+    def end(self, code: CodeType, *_: object) -> None:
+        if self.thread.stack:  # what was open at the start is not on it
+            self.thread.stack.pop()
+            self.thread.own -= self.thread.own > 0
+
+    def parent(self, owner: int) -> Node:
+        for node in reversed(self.thread.stack):
+            if node is not None and node.owner == owner:
+                return node
+        return self.spans[owner]
+
+    def on_start(self, span: Any, parent_context: Any = None) -> None:
+        context, parent = span.get_span_context(), span.parent
+        node = self.spans[context.span_id] = Node("", context.span_id)
+        if parent is None or parent.is_remote:
+            self.roots[context.span_id] = context.span_id
+            self.by_trace.setdefault(f"{context.trace_id:032x}", []).append(node)
+        else:
+            self.roots[context.span_id] = self.roots[parent.span_id]
+            self.parent(parent.span_id).children.append(node)
+
+    def on_end(self, span: Any) -> None:
+        self.spans[span.context.span_id].name = span.name
+        self.ended.add(span.context.span_id)
