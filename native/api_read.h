@@ -341,6 +341,17 @@ void otrace_perfetto_encoded(const struct otrace_perfetto *perfetto,
                              struct otrace_encoded *encoded);
 void otrace_perfetto_free(struct otrace_perfetto *perfetto);
 
+struct otrace_perfetto_tasks;
+
+/* The task tracks of a process, one a task in a group of their own; nothing without tasks. Of the
+ * description: sequence, process_uuid and base_*_ns. */
+int otrace_perfetto_tasks_new(struct otrace_segment *segment, const struct otrace_clock *clock,
+                              const struct otrace_perfetto_track *description,
+                              struct otrace_perfetto_tasks **perfetto);
+int otrace_perfetto_tasks_next(struct otrace_perfetto_tasks *perfetto, char *buffer,
+                               size_t capacity, size_t *written);
+void otrace_perfetto_tasks_free(struct otrace_perfetto_tasks *perfetto);
+
 struct otrace_dump;
 
 /* The raw records of a segment as text, one a line, in the order of chunk sequences. */

@@ -23,13 +23,15 @@ SEQUENCES_A_TRACK = 2
 PROCESS_SEQUENCE = 1
 FIRST_TRACK_SEQUENCE = 2
 
+TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops on tracks of their own.")
+
 
 class PerfettoExporter:
     """Writes packets as the native encoder makes them: one sequence a thread."""
 
     name = "perfetto"
     suffixes = (".pftrace", ".perfetto-trace", ".pftrace.gz")
-    options: tuple[ExporterOption, ...] = ()
+    options = (TASKS_OPTION,)
 
     def check(self, target: str | None, options: Mapping[str, object]) -> None:
         """Raise UsageError when the file cannot be written."""
@@ -45,6 +47,7 @@ class PerfettoExporter:
     ) -> ExportResult:
         """Write the file. Raises ExportError, RecordingError."""
         from otrace.encoding import perfetto_blocks, perfetto_process
+        from otrace.encoding_tasks import perfetto_task_blocks
 
         assert target is not None
         expected = estimate_calls(recording) * BYTES_A_CALL
@@ -86,6 +89,16 @@ class PerfettoExporter:
                             progress(encoded / expected)
                     calls += blocks.calls
                     shown.append(Shown(track, track_uuid, blocks.first_ns))
+                if options["tasks"]:
+                    for block in perfetto_task_blocks(
+                        process,
+                        sequence=sequence,
+                        process_uuid=process_uuid,
+                        base_mono_ns=recording.start_mono_ns,
+                        base_wall_ns=recording.start_wall_ns,
+                    ):
+                        output.write(block)
+                    sequence += 1
             for packet in flow_packets(recording, shown):
                 output.write(packet)
         return ExportResult(target, calls, output.written)

@@ -90,7 +90,9 @@ struct otrace_perfetto {
 void perfetto_begin_packet(struct otrace_perfetto *perfetto);
 void perfetto_end_packet(struct otrace_perfetto *perfetto);
 
-/* The sequence's first packets: clocks, constant names, the thread's track. */
+/* The sequence's first packets: clocks and constant names, then the thread's track. */
+void perfetto_write_state(struct otrace_perfetto *perfetto,
+                          const struct otrace_perfetto_track *track);
 void perfetto_write_start(struct otrace_perfetto *perfetto,
                           const struct otrace_perfetto_track *track);
 uint64_t perfetto_track_uuid(uint64_t parent, uint64_t first, uint64_t second);

@@ -50,8 +50,8 @@ static void add_constants(struct otrace_message *message, uint32_t field, const 
     }
 }
 
-static void write_state(struct otrace_perfetto *perfetto,
-                        const struct otrace_perfetto_track *track) {
+void perfetto_write_state(struct otrace_perfetto *perfetto,
+                          const struct otrace_perfetto_track *track) {
     static const char *const categories[] = PERFETTO_CATEGORIES;
     static const char *const annotations[] = PERFETTO_ANNOTATIONS;
     static const char *const texts[] = PERFETTO_TEXTS;
@@ -86,7 +86,7 @@ static void write_state(struct otrace_perfetto *perfetto,
 void perfetto_write_start(struct otrace_perfetto *perfetto,
                           const struct otrace_perfetto_track *track) {
     struct otrace_message *message = &perfetto->message;
-    write_state(perfetto, track);
+    perfetto_write_state(perfetto, track);
     perfetto_begin_packet(perfetto);
     size_t descriptor = otrace_message_begin(message, PACKET_TRACK_DESCRIPTOR);
     otrace_message_varint(message, TRACK_UUID, track->thread_uuid);

@@ -10,8 +10,14 @@ from otrace.errors import UsageError
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-# Flags for options of otrace's own exporters: parameter -> (exporter, option).
-EXPORTER_FLAGS = {"max_spans": ("otlp", "max_spans"), "otlp_max_depth": ("otlp", "max_depth")}
+# In place of an exporter's name: each one that has the option.
+EVERY_EXPORTER = ""
+# Flags for options of exporters: parameter -> (exporter, option).
+EXPORTER_FLAGS = {
+    "max_spans": ("otlp", "max_spans"),
+    "otlp_max_depth": ("otlp", "max_depth"),
+    "tasks": (EVERY_EXPORTER, "tasks"),
+}
 
 
 def recording_options(function: Function) -> Function:
@@ -58,6 +64,12 @@ def exporter_options(function: Function) -> Function:
     """Add --exporter-option and the flags for options of otrace's own exporters."""
     for decorator in (
         click.option(
+            "--tasks/--no-tasks",
+            "tasks",
+            default=None,
+            help="Show tasks of asyncio and trio on tracks of their own. [default: tasks]",
+        ),
+        click.option(
             "--otlp-max-depth",
             metavar="N",
             help="The deepest call sent as a span by otlp. [default: 256]",
@@ -84,7 +96,7 @@ def exporter_arguments(
     given: dict[str, dict[str, object]] = {}
     for parameter, (exporter, name) in EXPORTER_FLAGS.items():
         if flags.get(parameter) is not None:
-            given.setdefault(exporter, {})[name] = flags[parameter]
+            given.setdefault(exporter, {})[name] = str(flags[parameter])
     for text in texts:
         key, equals, value = text.partition("=")
         exporter, dot, name = key.partition(".")

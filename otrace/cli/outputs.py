@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from otrace.cli.options import EVERY_EXPORTER
 from otrace.cli.words import say
 from otrace.errors import UsageError
 from otrace.exporting import Exporter, find, for_suffix, resolve_options
@@ -98,7 +99,10 @@ def job_of(
             raise UsageError(
                 f"{target} exists and does not look like a trace; choose a name with -o"
             )
-    return Job(exporter, target, resolve_options(exporter, options.get(exporter.name, {})))
+    known = {row.name for row in exporter.options}
+    shared = {k: v for k, v in options.get(EVERY_EXPORTER, {}).items() if k in known}
+    own = {**shared, **options.get(exporter.name, {})}
+    return Job(exporter, target, resolve_options(exporter, own))
 
 
 def is_trace(path: str) -> bool:
@@ -119,7 +123,7 @@ def check(
     """Raise UsageError for what cannot be written, sent or kept."""
     names = {job.exporter.name for job in jobs}
     for exporter in options:
-        if exporter not in names:
+        if exporter not in names and exporter != EVERY_EXPORTER:
             raise UsageError(f"an option is given for exporter {exporter!r}, which is not used")
     targets = [os.path.realpath(job.target) for job in jobs if job.target is not None]
     for target in targets:

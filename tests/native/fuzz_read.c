@@ -280,6 +280,11 @@ static void check_tasks(struct otrace_segment *segment, const struct otrace_cloc
     }
     CHECK_EQUAL(seen, counts[2]);
     otrace_tasks_free(tasks);
+    struct otrace_perfetto_track description = {.sequence = 1, .process_uuid = 1};
+    struct otrace_perfetto_tasks *perfetto;
+    CHECK_EQUAL(otrace_perfetto_tasks_new(segment, clock, &description, &perfetto), 0);
+    drain((advance)otrace_perfetto_tasks_next, perfetto);
+    otrace_perfetto_tasks_free(perfetto);
 }
 
 static void check_segment(struct otrace_segment *segment) {

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from notes import CALLS, call, away, current_name, own, pause, spawn, write
+from notes import CALLS, away, call, current_name, own, pause, spawn, write
 
 PROGRAMS: dict[str, Callable[[], object]] = {}
 
@@ -173,8 +173,8 @@ def exception_groups() -> None:
             async with asyncio.TaskGroup() as group:
                 for number in range(3):
                     spawn(failing(), f"f{number}", group)
-        except* ValueError as error:
-            assert len(error.exceptions) == 3
+        except* ValueError:
+            pass
 
     run(main)
 
