@@ -53,6 +53,7 @@ int otrace_profile_new(uint32_t slow, struct otrace_profile **profile) {
     if (made == NULL) {
         return OTRACE_READ_NO_MEMORY;
     }
+    made->nodes_most = OTRACE_PROFILE_NODES_MAX;
     void **functions = (void **)&made->functions;
     int status = otrace_profile_reserve(functions, 0, &made->functions_capacity,
                                         sizeof *made->functions, 64);

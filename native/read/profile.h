@@ -81,6 +81,7 @@ struct otrace_profile {
 
     struct otrace_profile_node *nodes;
     uint32_t nodes_count, nodes_capacity;
+    uint32_t nodes_most; /* OTRACE_PROFILE_NODES_MAX, fewer in tests */
     struct otrace_profile_index by_path;
 
     struct otrace_profile_exception *exceptions;

@@ -56,7 +56,7 @@ int64_t otrace_profile_child(struct otrace_profile *profile, uint32_t parent, ui
             return found;
         }
     }
-    if (profile->nodes_count >= OTRACE_PROFILE_NODES_MAX) {
+    if (profile->nodes_count >= profile->nodes_most) {
         return OTRACE_PROFILE_NONE;
     }
     uint32_t made = profile->nodes_count;

@@ -240,6 +240,43 @@ static void check_program(void) {
     otrace_segment_free(segment);
 }
 
+/* More paths than a tree holds: their time stays in the tree, functions are exact. */
+static void check_folded(void) {
+    struct otrace_clock *clock;
+    struct otrace_segment *segment = open_synth(&clock);
+    struct otrace_profile *profile;
+    struct otrace_profile_walk *walk;
+    uint32_t root;
+    CHECK_EQUAL(otrace_profile_new(10, &profile), 0);
+    profile->nodes_most = paths_count / 10;
+    CHECK_EQUAL(otrace_profile_root(profile, &root), 0);
+    CHECK_EQUAL(otrace_profile_walk_new(profile, segment, 0, clock, root, 0, 0, &walk), 0);
+    CHECK_EQUAL(otrace_profile_walk_next(walk, UINT64_MAX), 0);
+    otrace_profile_walk_free(walk);
+    struct otrace_profile_counts counts;
+    otrace_profile_get_counts(profile, &counts);
+    CHECK_EQUAL(counts.nodes, profile->nodes_most);
+    for (uint32_t i = 1; i < counts.functions; i++) {
+        check_function(profile, i);
+    }
+    const struct otrace_profile_node *nodes = otrace_profile_nodes(profile);
+    uint64_t runs = counts.folded_runs;
+    int64_t self = 0, outermost = 0;
+    for (uint32_t i = 1; i < counts.nodes; i++) {
+        runs += nodes[i].runs;
+        self += nodes[i].self_ns;
+        outermost += nodes[i].parent == root ? nodes[i].total_ns : 0;
+    }
+    CHECK(counts.folded_runs > 0);
+    CHECK_EQUAL(runs, calls_count);
+    CHECK_EQUAL(nodes[root].runs, calls_count);
+    CHECK_EQUAL(self, outermost);
+    CHECK_EQUAL(nodes[root].total_ns, outermost);
+    otrace_profile_free(profile);
+    otrace_clock_free(clock);
+    otrace_segment_free(segment);
+}
+
 /* Beyond the durations that are kept one by one: within 0.4 %. */
 static void check_spread(void) {
     static int64_t values[100000];
@@ -302,6 +339,7 @@ int main(void) {
         make_program(number);
         CHECK(calls_count > 1000);
         check_program();
+        check_folded();
         synth_free(&synth);
     }
     check_spread();
