@@ -15,7 +15,8 @@
 /* Chosen once by otrace_clock_init; never changes while a recording runs. */
 extern enum otrace_clock_kind otrace_clock_kind __attribute__((visibility("hidden")));
 
-/* Reads /sys once and chooses the counter only where the kernel itself trusts it. */
+/* Chooses the counter only where the kernel itself trusts it, or does not say and the processor
+ * does. */
 void otrace_clock_init(void);
 
 /* All three clocks at one moment: the tightest of a few tries, since a read may be preempted. */
