@@ -341,6 +341,15 @@ void otrace_perfetto_encoded(const struct otrace_perfetto *perfetto,
                              struct otrace_encoded *encoded);
 void otrace_perfetto_free(struct otrace_perfetto *perfetto);
 
+struct otrace_chrome_tasks;
+
+/* Rows of a process's tasks, asynchronous ones by the task's id; nothing without tasks. */
+int otrace_chrome_tasks_new(struct otrace_segment *segment, const struct otrace_clock *clock,
+                            uint64_t pid, uint64_t tid, struct otrace_chrome_tasks **chrome);
+int otrace_chrome_tasks_next(struct otrace_chrome_tasks *chrome, char *buffer, size_t capacity,
+                             size_t *written);
+void otrace_chrome_tasks_free(struct otrace_chrome_tasks *chrome);
+
 struct otrace_perfetto_tasks;
 
 /* The task tracks of a process, one a task in a group of their own; nothing without tasks. Of the

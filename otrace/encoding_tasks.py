@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from otrace.recording._lib import check, ffi, lib
 
@@ -39,12 +39,31 @@ def perfetto_task_blocks(
     out = ffi.new("struct otrace_perfetto_tasks **")
     status = lib.otrace_perfetto_tasks_new(process._segment, process._clock, description, out)
     check(status, what)
-    cursor = ffi.gc(out[0], lib.otrace_perfetto_tasks_free)
+    yield from _blocks("perfetto", out[0], what, block_size)
+
+
+def chrome_task_blocks(
+    process: Process, *, pid: int, tid: int, block_size: int = BLOCK_SIZE
+) -> Iterator[memoryview]:
+    r"""The rows of a process's tasks as JSON, each followed by `,\n`. Raises RecordingError.
+
+    A block is valid until the next one is asked for. `pid` and `tid` are what the rows say.
+    """
+    what = f"the tasks of process {process.pid}"
+    out = ffi.new("struct otrace_chrome_tasks **")
+    status = lib.otrace_chrome_tasks_new(process._segment, process._clock, pid, tid, out)
+    check(status, what)
+    yield from _blocks("chrome", out[0], what, block_size)
+
+
+def _blocks(encoder: str, cursor: Any, what: str, block_size: int) -> Iterator[memoryview]:
+    advance = getattr(lib, f"otrace_{encoder}_tasks_next")
+    cursor = ffi.gc(cursor, getattr(lib, f"otrace_{encoder}_tasks_free"))
     memory = bytearray(block_size)
     block = ffi.from_buffer("char[]", memory, require_writable=True)
     written = ffi.new("size_t *")
     while True:
-        check(lib.otrace_perfetto_tasks_next(cursor, block, len(memory), written), what)
+        check(advance(cursor, block, len(memory), written), what)
         if written[0] == 0:
             return
         yield memoryview(memory)[: written[0]]

@@ -18,12 +18,14 @@ from otrace_exporters.arrows import Arrow, Shown, arrows
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
-    from otrace.recording import Recording, Track
+    from otrace.recording import Process, Recording, Track
 
 JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 BASE_NS = 1000  # what ts says at the start
 BYTES_A_CALL = 135  # for the progress bar alone
+
+TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops beside the threads.")
 
 
 class ChromeExporter:
@@ -31,7 +33,7 @@ class ChromeExporter:
 
     name = "chrome"
     suffixes = (".json", ".json.gz")
-    options: tuple[ExporterOption, ...] = ()
+    options = (TASKS_OPTION,)
 
     def check(self, target: str | None, options: Mapping[str, object]) -> None:
         """Raise UsageError when the file cannot be written."""
@@ -46,6 +48,7 @@ class ChromeExporter:
     ) -> ExportResult:
         """Write the file. Raises ExportError, RecordingError."""
         from otrace.encoding import chrome_blocks
+        from otrace.encoding_tasks import chrome_task_blocks
 
         rows, tracks = describe(recording)
         expected = estimate_calls(recording) * BYTES_A_CALL
@@ -64,6 +67,9 @@ class ChromeExporter:
                         progress(encoded / expected)
                 calls += blocks.calls
                 shown.append(Shown(track, (pid, tid), blocks.first_ns))
+            for process, pid, tid in main_threads(tracks) if options["tasks"] else ():
+                for block in chrome_task_blocks(process, pid=pid, tid=tid):
+                    output.write(block)
             for arrow in arrows(recording, shown):
                 for row in flow_rows(arrow):
                     output.write(row + b",\n")
@@ -93,6 +99,15 @@ def describe(recording: Recording) -> tuple[list[bytes], list[tuple[Track, int, 
             tracks.append((track, pid, tid))
             rows.append(metadata("thread_name", pid, tid, {"name": track.name}))
     return rows, tracks
+
+
+def main_threads(tracks: list[tuple[Track, int, int]]) -> Iterator[tuple[Process, int, int]]:
+    """(process, pid, tid) of each process's first thread."""
+    seen: set[int] = set()
+    for track, pid, tid in tracks:
+        if pid not in seen:
+            seen.add(pid)
+            yield track.process, pid, tid
 
 
 def metadata(name: str, pid: int, tid: int, args: Mapping[str, object]) -> bytes:

@@ -281,6 +281,10 @@ static void check_tasks(struct otrace_segment *segment, const struct otrace_cloc
     CHECK_EQUAL(seen, counts[2]);
     otrace_tasks_free(tasks);
     struct otrace_perfetto_track description = {.sequence = 1, .process_uuid = 1};
+    struct otrace_chrome_tasks *chrome;
+    CHECK_EQUAL(otrace_chrome_tasks_new(segment, clock, 1, 2, &chrome), 0);
+    drain((advance)otrace_chrome_tasks_next, chrome);
+    otrace_chrome_tasks_free(chrome);
     struct otrace_perfetto_tasks *perfetto;
     CHECK_EQUAL(otrace_perfetto_tasks_new(segment, clock, &description, &perfetto), 0);
     drain((advance)otrace_perfetto_tasks_next, perfetto);
