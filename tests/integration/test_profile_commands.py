@@ -130,6 +130,12 @@ def test_diff_tells_what_became_slower(recorded: Otrace) -> None:
     text = recorded("diff", "app.otrace", "slow.otrace").stdout
     assert "By function" in text
     assert "__main__.work > __main__.leaf" in text.replace("__main__.<module> > ", "")
+    recorded("diff", "app.otrace", "slow.otrace", "-o", "diff.html")
+    page = (recorded.folder / "diff.html").read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert "leaf" in page
+    bad = recorded("diff", "app.otrace", "slow.otrace", "-o", "none/diff.html", status=2)
+    assert bad.stdout == ""
     same = recorded("diff", "app.otrace", "app.otrace")
     assert "no function changed" in same.stdout
 
