@@ -144,11 +144,10 @@ def stats_of(otrace: Otrace, *keys: str) -> dict[str, list[int]]:
     return found
 
 
-def assert_close(ours: dict[str, int], wanted: dict[str, int], runs: dict[str, list[int]]) -> None:
-    """Each opening of a young recording fits its clock anew: a nanosecond a call."""
+def assert_same(ours: dict[str, int], wanted: dict[str, int]) -> None:
+    """The same nanoseconds for each function; nothing is said of one that took none."""
     assert set(ours) <= set(wanted)
-    for name, value in wanted.items():
-        assert abs(ours.get(name, 0) - value) <= 2 * runs[name][0] + value * 1e-4, name
+    assert {name: ours.get(name, 0) for name in wanted} == wanted
 
 
 def test_folded_stacks_hold_all_time(recorded: Otrace) -> None:
@@ -159,7 +158,7 @@ def test_folded_stacks_hold_all_time(recorded: Otrace) -> None:
         assert names[0] == "MainThread"
         own[names[-1]] += int(value)
     wanted = {name: row[0] for name, row in stats_of(recorded, "self_ns").items()}
-    assert_close(own, wanted, stats_of(recorded, "runs"))
+    assert_same(own, wanted)
 
 
 def test_speedscope_holds_every_call_in_its_order(recorded: Otrace) -> None:
@@ -186,7 +185,7 @@ def test_speedscope_holds_every_call_in_its_order(recorded: Otrace) -> None:
     counted = stats_of(recorded, "runs")
     assert {name: [number] for name, number in runs.items()} == counted
     wanted = {name: row[0] for name, row in stats_of(recorded, "sum_ns").items()}
-    assert_close(total, wanted, counted)
+    assert_same(total, wanted)
     (fib,) = (frame for frame in frames if frame["name"] == "__main__.fib")
     assert fib == {"name": "__main__.fib", "file": str(recorded.folder / "program.py"), "line": 23}
 
@@ -255,4 +254,4 @@ def test_pprof_holds_all_time(recorded: Otrace) -> None:
     assert calls == stats_of(recorded, "calls")
     wanted = {name: row[0] for name, row in stats_of(recorded, "self_ns").items()}
     ours = {name: number for name, (_, number) in own.items()}
-    assert_close(ours, wanted, stats_of(recorded, "runs"))
+    assert_same(ours, wanted)
