@@ -133,7 +133,7 @@ def _fit_clocks(processes: list[Process], base_mono_ns: int) -> dict[str, Any]:
             check(lib.otrace_clock_new(kind, out), "the clock")
             clocks[process.clock] = ffi.gc(out[0], lib.otrace_clock_free)
         check(lib.otrace_clock_add(clocks[process.clock], process._segment), "the clock")
-    # A process that ended in order has anchors at both its ends: read again, its times are the same.
+    # A process that ended in order has anchors at both its ends: it reads the same each time.
     unended = {process.clock for process in processes if process.state != "ended"}
     for name, clock in clocks.items():
         if name in unended:
