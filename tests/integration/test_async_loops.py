@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-import pytest
 from oracle.corpus import otrace_run
 
 from otrace.recording import Process, Recording
@@ -20,7 +19,6 @@ def traced(folder: Path, source: str, *options: str) -> Process:
 
 
 def test_trio(tmp_path: Path) -> None:
-    pytest.importorskip("trio")
     process = traced(
         tmp_path,
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ MODULES = ["test_sys_setprofile", "test_generators", "test_contextlib", "test_at
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_of_cpython_comes_out_the_same(otrace, module):
+    if importlib.util.find_spec(f"test.{module}") is None:
+        pytest.skip("this Python comes without its tests")
     script = Path(__file__).parent.parent / "cpython" / "compare.py"
     done = subprocess.run(
         [sys.executable, script, module],

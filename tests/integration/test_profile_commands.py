@@ -40,7 +40,7 @@ try:
     fails()
 except ValueError:
     pass
-thread = threading.Thread(target=work, args=(10,), name="Second")
+thread = threading.Thread(target=work, args=(int(sys.argv[1]) // 10,), name="Second")
 thread.start()
 thread.join()
 """
