@@ -10,6 +10,8 @@
 
 #define NONE OTRACE_OTLP_NONE
 #define SPANS_MAX (1u << 16)
+#define ROUNDING_NS 2000 /* viewers count microseconds: what ends with the root must fit into it   \
+                          */
 
 struct otrace_otlp_capture {
     struct otrace_capture_span *spans;
@@ -19,6 +21,7 @@ struct otrace_otlp_capture {
     uint32_t *places; /* a hash table: 1 + number of a span by its id */
     uint32_t places_mask;
     int64_t start_ns, end_ns;
+    int64_t last_ns; /* no call is shown to start or end later */
 };
 
 struct capture_walk {
@@ -114,6 +117,7 @@ int otrace_capture_limit(struct otrace_otlp *plan, const struct otrace_capture_s
     }
     plan->capture->start_ns = start_ns;
     plan->capture->end_ns = end_ns;
+    plan->capture->last_ns = end_ns - ROUNDING_NS > start_ns ? end_ns - ROUNDING_NS : start_ns;
     return OTRACE_READ_OK;
 }
 
@@ -203,6 +207,10 @@ static uint32_t owner_of_cut(const struct capture_walk *self, int64_t start_ns) 
     return owner;
 }
 
+static int64_t shown(const struct capture_walk *self, int64_t time_ns) {
+    return time_ns < self->capture->last_ns ? time_ns : self->capture->last_ns;
+}
+
 static int push(struct capture_walk *self, const struct otrace_edge *edge) {
     struct otrace_otlp_walk *walk = &self->walk;
     if (!otrace_otlp_grow(&walk->stack, sizeof *walk->stack, walk->depth, &walk->capacity) ||
@@ -225,7 +233,7 @@ static int push(struct capture_walk *self, const struct otrace_edge *edge) {
     self->parents[at] = parent;
     walk->stack[at] = (struct otrace_otlp_frame){
         .index = edge->index,
-        .start_ns = edge->start_ns,
+        .start_ns = shown(self, edge->start_ns),
         .span = NONE,
         .keeper = NONE,
         .function = edge->id,
@@ -245,9 +253,10 @@ static int push(struct capture_walk *self, const struct otrace_edge *edge) {
 static int pop(struct capture_walk *self, const struct otrace_edge *ended) {
     struct otrace_edge edge = *ended;
     if (edge.end_ns > self->capture->end_ns) {
-        edge.end_ns = self->capture->end_ns;
         edge.flags |= OTRACE_CALL_OPEN;
     }
+    edge.start_ns = shown(self, edge.start_ns);
+    edge.end_ns = shown(self, edge.end_ns);
     uint32_t at = --self->walk.depth;
     if (self->base != NONE && self->base > at) {
         self->base = NONE;

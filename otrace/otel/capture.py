@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 CLOCK_READINGS = 5
 END_NOW_NS = 10_000_000  # an end longer ago was set by the program
-ROUNDING_NS = 2000  # calls that end with the root must fit into it in whole microseconds
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,6 @@ def read(
     start, end = root.start_ns - base, end_mono_ns - base
     if 0 <= end_mono_ns - (end_wall_ns - wall) < END_NOW_NS:
         end = end_wall_ns - wall - base
-    end -= ROUNDING_NS
     tracks = tracks_in(process, start, end)
     plan = CapturePlan(
         root.spans,
