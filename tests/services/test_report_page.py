@@ -88,7 +88,8 @@ def test_what_a_report_says(report, pages):
         tiles = dict(tile.split("\n") for tile in page.locator(".tiles div").all_inner_texts())
         assert (tiles["Processes"], tiles["Threads"]) == ("1", "2")
         (fails,) = [row for row in cells(page, "#exceptions-part") if "fails" in row[1]]
-        assert (fails[0], fails[2]) == ("ValueError", "10")
+        known = sys.version_info >= (3, 12)
+        assert (fails[0], fails[2]) == ("ValueError" if known else "(not known)", "10")
         (slow,) = [row for row in cells(page, "#functions") if "__main__.slow" in row[0]]
         assert slow[3] == "2"
         assert float(slow[2].removesuffix(" ms")) >= 100
