@@ -78,7 +78,9 @@ def prepare(path: str, installed: bool) -> Interpreter:
         _pip(python, "--upgrade", "pip", "-r", str(HERE / "requirements.txt"))
     with tempfile.TemporaryDirectory() as copy:
         tree = Path(copy) / "otrace"
-        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "build", "*.so"))
+        shutil.copytree(
+            ROOT, tree, ignore=shutil.ignore_patterns(".git", ".venv*", "build", "*.so")
+        )
         _pip(python, "--force-reinstall", "--no-deps", str(tree))
         _pip(python, str(tree))
     return Interpreter(python, version, text)
@@ -383,10 +385,18 @@ def arguments(description: str, default_rounds: int = 9) -> argparse.ArgumentPar
 
 
 def interpreters(options: argparse.Namespace) -> list[Interpreter]:
-    """Those of --python, or the one that runs this, with all that it must have."""
-    if not options.python:
+    """Those of --python, or the one that runs this, with all that it must have.
+
+    From here on the current folder is this one: in the root of a checkout, `python -m otrace`
+    would find the sources there, which are not built.
+    """
+    paths = [os.path.abspath(path) if os.sep in path else path for path in options.python or []]
+    if options.json:
+        options.json = os.path.abspath(options.json)
+    os.chdir(HERE)
+    if not paths:
         return [prepare(sys.executable, installed=True)]
-    return [prepare(path, options.installed) for path in options.python]
+    return [prepare(path, options.installed) for path in paths]
 
 
 def show(report: Report) -> None:
