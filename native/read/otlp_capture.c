@@ -10,8 +10,7 @@
 
 #define NONE OTRACE_OTLP_NONE
 #define SPANS_MAX (1u << 16)
-#define ROUNDING_NS 2000 /* viewers count microseconds: what ends with the root must fit into it   \
-                          */
+#define ROUNDING_NS 2000 /* viewers count whole microseconds */
 
 struct otrace_otlp_capture {
     struct otrace_capture_span *spans;
