@@ -7,14 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from otrace.exporting import (
-    ExporterOption,
-    ExportResult,
-    Progress,
-    check_output,
-    open_output,
-)
+from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Arrow, Shown, arrows
+from otrace_exporters.files import FileExporter, needed
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
@@ -28,16 +23,12 @@ BYTES_A_CALL = 135  # for the progress bar alone
 TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops beside the threads.")
 
 
-class ChromeExporter:
+class ChromeExporter(FileExporter):
     """Writes rows as the native encoder makes them, with names before and losses after."""
 
     name = "chrome"
     suffixes = (".json", ".json.gz")
     options = (TASKS_OPTION,)
-
-    def check(self, target: str | None, options: Mapping[str, object]) -> None:
-        """Raise UsageError when the file cannot be written."""
-        check_output(needed(target))
 
     def export(
         self,
@@ -77,12 +68,6 @@ class ChromeExporter:
             output.write(b'\n],\n"displayTimeUnit":"ns",\n"otherData":')
             output.write(encode(other_data(recording)) + b"}\n")
         return ExportResult(target, calls, output.written)
-
-
-def needed(target: str | None) -> str:
-    """The target, which this exporter always has."""
-    assert target is not None
-    return target
 
 
 def describe(recording: Recording) -> tuple[list[bytes], list[tuple[Track, int, int]]]:

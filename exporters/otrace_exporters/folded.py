@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from otrace.exporting import ExportResult, Progress, open_output
-from otrace_exporters.profiles import ProfileExporter, calls_of, needed, plain, profile_of
+from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.profiles import calls_of, plain, profile_of
 
 if TYPE_CHECKING:
     from otrace.profile import Profile
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BLOCK_LINES = 4096
 
 
-class FoldedExporter(ProfileExporter):
+class FoldedExporter(FileExporter):
     """Writes the tree of call paths, the thread as the outermost frame."""
 
     name = "folded"

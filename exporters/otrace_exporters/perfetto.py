@@ -5,14 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from otrace.exporting import (
-    ExporterOption,
-    ExportResult,
-    Progress,
-    check_output,
-    open_output,
-)
+from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Shown, arrows
+from otrace_exporters.files import FileExporter, needed
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
@@ -26,17 +21,12 @@ FIRST_TRACK_SEQUENCE = 2
 TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops on tracks of their own.")
 
 
-class PerfettoExporter:
+class PerfettoExporter(FileExporter):
     """Writes packets as the native encoder makes them: one sequence a thread."""
 
     name = "perfetto"
     suffixes = (".pftrace", ".perfetto-trace", ".pftrace.gz")
     options = (TASKS_OPTION,)
-
-    def check(self, target: str | None, options: Mapping[str, object]) -> None:
-        """Raise UsageError when the file cannot be written."""
-        assert target is not None
-        check_output(target)
 
     def export(
         self,
@@ -49,12 +39,11 @@ class PerfettoExporter:
         from otrace.encoding import perfetto_blocks, perfetto_process
         from otrace.encoding_tasks import perfetto_task_blocks
 
-        assert target is not None
         expected = estimate_calls(recording) * BYTES_A_CALL
         pids, tids = Numbers(), Numbers()
         shown: list[Shown[int]] = []
         uuid, sequence, encoded, calls = 1, FIRST_TRACK_SEQUENCE, 0, 0
-        with open_output(target) as output:
+        with open_output(needed(target)) as output:
             for position, process in enumerate(recording.processes):
                 process_uuid = uuid
                 pid = pids.take(process.pid)

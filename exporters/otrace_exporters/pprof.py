@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from otrace.exporting import ExportResult, Progress, open_output
-from otrace_exporters.profiles import ProfileExporter, calls_of, needed, plain, profile_of
+from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.profiles import calls_of, plain, profile_of
 
 if TYPE_CHECKING:
     from otrace.profile import FunctionProfile, Profile
@@ -22,7 +23,7 @@ TIME, DURATION, PERIOD_TYPE, PERIOD, COMMENT, DEFAULT_TYPE = 9, 10, 11, 12, 13, 
 BLOCK_BYTES = 1 << 18
 
 
-class PprofExporter(ProfileExporter):
+class PprofExporter(FileExporter):
     """Writes the tree of call paths as samples."""
 
     name = "pprof"

@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from otrace.exporting import ExporterOption, Progress, check_output
-
 if TYPE_CHECKING:
+    from otrace.exporting import Progress
     from otrace.profile import Profile
     from otrace.recording import Recording
-
-
-class ProfileExporter:
-    """The members that exporters of profiles have in common."""
-
-    options: tuple[ExporterOption, ...] = ()
-
-    def check(self, target: str | None, options: Mapping[str, object]) -> None:
-        """Raise UsageError when the file cannot be written."""
-        check_output(needed(target))
-
-
-def needed(target: str | None) -> str:
-    """The target, which exporters with suffixes always have."""
-    assert target is not None
-    return target
 
 
 def profile_of(

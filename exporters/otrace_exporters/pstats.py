@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from otrace.exporting import ExportResult, Progress, open_output
-from otrace_exporters.profiles import ProfileExporter, calls_of, needed, plain, profile_of
+from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.profiles import calls_of, plain, profile_of
 
 if TYPE_CHECKING:
     from otrace.profile import FunctionProfile, Profile
@@ -29,7 +30,7 @@ CONSTRUCTORS = ("__init__", "__new__")
 FUNCTION = type(len)
 
 
-class PstatsExporter(ProfileExporter):
+class PstatsExporter(FileExporter):
     """Writes what `cProfile.run(..., filename)` would."""
 
     name = "pstats"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from otrace.exporting import ExportResult, Progress, open_output
 from otrace.output import OutputFile
-from otrace_exporters.profiles import ProfileExporter, needed, plain
+from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.profiles import plain
 
 if TYPE_CHECKING:
     from otrace.recording import Function, Process, Recording
@@ -18,7 +19,7 @@ BYTES_A_CALL = 75  # for the progress bar alone
 FRAMES_A_BLOCK = 1024
 
 
-class SpeedscopeExporter(ProfileExporter):
+class SpeedscopeExporter(FileExporter):
     """Writes opens and closes as the native encoder makes them."""
 
     name = "speedscope"

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from otrace.exporting import (
-    ExporterOption,
-    ExportResult,
-    Progress,
-    check_output,
-    open_output,
-)
+from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
+from otrace_exporters.files import FileExporter, needed
 
 if TYPE_CHECKING:
     from otrace.profile import Profile
@@ -26,17 +21,12 @@ EDITOR = ExporterOption(
 )
 
 
-class FlamegraphExporter:
+class FlamegraphExporter(FileExporter):
     """Writes one page that needs no network: flame and icicle, search, zoom, threads."""
 
     name = "flamegraph"
     suffixes = (".html",)
     options = (EDITOR,)
-
-    def check(self, target: str | None, options: Mapping[str, object]) -> None:
-        """Raise UsageError when the file cannot be written."""
-        assert target is not None
-        check_output(target)
 
     def export(
         self,
@@ -49,11 +39,10 @@ class FlamegraphExporter:
         from otrace.profile import Profile
         from otrace_exporters.flamegraph.page import page_of
 
-        assert target is not None
         profile = Profile.of(recording, slowest=0, progress=progress)
         page = page_of(recording, profile, editor=str(options["editor"]))
         calls = sum(function.calls for function in profile.functions)
-        with open_output(target) as output:
+        with open_output(needed(target)) as output:
             output.write(page)
         return ExportResult(target, calls, output.written)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from otrace.exporting import ExportResult, Progress, check_output, open_output
+from otrace.exporting import ExportResult, Progress, open_output
+from otrace_exporters.files import FileExporter, needed
 from otrace_exporters.flamegraph.exporter import EDITOR
 
 if TYPE_CHECKING:
@@ -14,17 +15,12 @@ if TYPE_CHECKING:
 SLOWEST = 20
 
 
-class ReportExporter:
+class ReportExporter(FileExporter):
     """Writes one page to send: summary, functions, slowest calls, counters, the flamegraph."""
 
     name = "report"
     suffixes = (".report.html",)
     options = (EDITOR,)
-
-    def check(self, target: str | None, options: Mapping[str, object]) -> None:
-        """Raise UsageError when the file cannot be written."""
-        assert target is not None
-        check_output(target)
 
     def export(
         self,
@@ -37,9 +33,8 @@ class ReportExporter:
         from otrace.profile import Profile
         from otrace_exporters.report.page import report
 
-        assert target is not None
         profile = Profile.of(recording, slowest=SLOWEST, progress=progress)
-        with open_output(target) as output:
+        with open_output(needed(target)) as output:
             output.write(report(recording, profile, editor=str(options["editor"])))
         calls = sum(function.calls for function in profile.functions)
         return ExportResult(target, calls, output.written)
