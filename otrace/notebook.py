@@ -128,8 +128,7 @@ def show(
             places.append(exporting.export(recording, target, exporter=exporter))
         except OtraceError as error:
             problems.append(str(error))
-    calls = sum(function.calls for function in profile.functions)
-    words = [meta_of(recording, calls), *(f"{place.target}" for place in places), *problems]
+    words = [meta_of(recording, profile.calls), *(f"{place.target}" for place in places), *problems]
     shell.display_pub.publish(
         {
             "text/html": frame(page, height) + links([place.target for place in places], problems),

@@ -80,6 +80,11 @@ class Profile:
         return _read(recording, native, planned.roots, order)
 
     @property
+    def calls(self) -> int:
+        """The calls of all functions; a generator or coroutine counts once."""
+        return sum(function.calls for function in self.functions)
+
+    @property
     def total_ns(self) -> int:
         """The time of all outermost calls of all threads."""
         return sum(self.tree.total_ns[root.node] for root in self.roots)

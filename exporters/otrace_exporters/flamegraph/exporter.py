@@ -41,10 +41,9 @@ class FlamegraphExporter(FileExporter):
 
         profile = Profile.of(recording, slowest=0, progress=progress)
         page = page_of(recording, profile, editor=str(options["editor"]))
-        calls = sum(function.calls for function in profile.functions)
         with open_output(needed(target)) as output:
             output.write(page)
-        return ExportResult(target, calls, output.written)
+        return ExportResult(target, profile.calls, output.written)
 
 
 def write_diff(path: str, before: Profile, after: Profile, title: str = "Before and after") -> None:

@@ -68,8 +68,7 @@ def page_of(
     left_out = narrow(trees, table, most)
     if left_out:
         notes.append(f"The {left_out:,} narrowest call paths are added up.")
-    calls = sum(function.calls for function in profile.functions)
-    words = Words(title or title_of(recording), meta_of(recording, calls), notes)
+    words = Words(title or title_of(recording), meta_of(recording, profile.calls), notes)
     return flamegraph(words, trees, used_only(trees, table), editor=editor)
 
 

@@ -36,5 +36,4 @@ class ReportExporter(FileExporter):
         profile = Profile.of(recording, slowest=SLOWEST, progress=progress)
         with open_output(needed(target)) as output:
             output.write(report(recording, profile, editor=str(options["editor"])))
-        calls = sum(function.calls for function in profile.functions)
-        return ExportResult(target, calls, output.written)
+        return ExportResult(target, profile.calls, output.written)

@@ -30,11 +30,10 @@ def report(recording: Recording, profile: Profile, *, editor: str) -> bytes:
     functions = used_only(trees, table)
     counters = counters_of(recording)
     title = title_of(recording)
-    calls = sum(function.calls for function in profile.functions)
     body = fill(
         read("report.html", FOLDER),
         title=escape(title),
-        meta=escape(meta_of(recording, calls)),
+        meta=escape(meta_of(recording, profile.calls)),
         tiles=sections.tiles(recording, profile),
         functions=sections.functions(profile),
         slowest=sections.slowest(profile),

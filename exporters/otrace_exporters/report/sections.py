@@ -21,12 +21,11 @@ DEEPEST_STACK = 60
 
 def tiles(recording: Recording, profile: Profile) -> str:
     """The figures at the top."""
-    calls = sum(function.calls for function in profile.functions)
     raised = sum(count.count for count in profile.exceptions)
     lost = sum(process.losses.calls for process in recording.processes)
     values = [
         ("Wall time", duration(recording.duration_ns)),
-        ("Calls", f"{calls:,}"),
+        ("Calls", f"{profile.calls:,}"),
         ("Functions", f"{len(called(profile)):,}"),
         ("Processes", f"{len(recording.processes):,}"),
         ("Threads", f"{len(profile.roots):,}"),
