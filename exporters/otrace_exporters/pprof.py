@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from otrace.exporting import ExportResult, Progress, open_output
 from otrace_exporters.files import FileExporter, needed
 from otrace_exporters.profiles import calls_of, plain, profile_of
+from otrace_exporters.protobuf import bytes_field, number_field, text_field, varint
 
 if TYPE_CHECKING:
     from otrace.profile import FunctionProfile, Profile
@@ -47,7 +48,7 @@ class PprofExporter(FileExporter):
                     output.write(block)
                     block = bytearray()
             for text in strings.texts:
-                block += field(STRINGS, text.encode())
+                block += text_field(STRINGS, text)
             output.write(block)
         return ExportResult(target, calls_of(profile), output.written)
 
@@ -63,35 +64,20 @@ class Strings:
         return self.texts.setdefault(plain(text), len(self.texts))
 
 
-def varint(number: int) -> bytes:
-    """A number as protobuf writes it; negative ones do not occur."""
-    data = bytearray()
-    while number > 0x7F:
-        data.append(number & 0x7F | 0x80)
-        number >>= 7
-    data.append(number)
-    return bytes(data)
-
-
-def field(number: int, data: bytes) -> bytes:
-    """A field with a length: a message, a text, packed numbers."""
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def numbers(*pairs: tuple[int, int]) -> bytes:
     """Fields with a number each; zeros are left out, as is usual."""
-    return b"".join(varint(number << 3) + varint(value) for number, value in pairs if value)
+    return b"".join(number_field(number, value) for number, value in pairs if value)
 
 
 def messages_of(profile: Profile, strings: Strings) -> Iterator[bytes]:
     """All fields of the Profile but its strings."""
     calls, count = strings.number("calls"), strings.number("count")
     wall, nanoseconds = strings.number("wall"), strings.number("nanoseconds")
-    yield field(SAMPLE_TYPE, numbers((1, calls), (2, count)))
-    yield field(SAMPLE_TYPE, numbers((1, wall), (2, nanoseconds)))
+    yield bytes_field(SAMPLE_TYPE, numbers((1, calls), (2, count)))
+    yield bytes_field(SAMPLE_TYPE, numbers((1, wall), (2, nanoseconds)))
     recording = profile.recording
     yield numbers((TIME, recording.start_wall_ns), (DURATION, recording.duration_ns))
-    yield field(PERIOD_TYPE, numbers((1, wall), (2, nanoseconds)))
+    yield bytes_field(PERIOD_TYPE, numbers((1, wall), (2, nanoseconds)))
     yield numbers((PERIOD, 1), (DEFAULT_TYPE, wall))
     for warning in profile.warnings:
         yield numbers((COMMENT, strings.number(warning)))
@@ -108,8 +94,12 @@ def function_messages(function: FunctionProfile, strings: Strings) -> Iterator[b
     system_name = strings.number(function.qualified)
     file = strings.number(function.file)
     line = function.line
-    yield field(FUNCTION, numbers((1, number), (2, name), (3, system_name), (4, file), (5, line)))
-    yield field(LOCATION, numbers((1, number)) + field(4, numbers((1, number), (2, line))))
+    yield bytes_field(
+        FUNCTION, numbers((1, number), (2, name), (3, system_name), (4, file), (5, line))
+    )
+    yield bytes_field(
+        LOCATION, numbers((1, number)) + bytes_field(4, numbers((1, number), (2, line)))
+    )
 
 
 def sample_messages(profile: Profile, strings: Strings) -> Iterator[bytes]:
@@ -118,7 +108,7 @@ def sample_messages(profile: Profile, strings: Strings) -> Iterator[bytes]:
     ids = [varint(function.index + 1) for function in profile.functions]
     thread = strings.number("thread")
     for root in profile.roots:
-        label = field(3, numbers((1, thread), (2, strings.number(root.label))))
+        label = bytes_field(3, numbers((1, thread), (2, strings.number(root.label))))
         stack: list[bytes] = []
         for node, entered in tree.descend(root.node):
             if node == root.node:
@@ -128,5 +118,5 @@ def sample_messages(profile: Profile, strings: Strings) -> Iterator[bytes]:
                 continue
             stack.append(ids[tree.function[node]])
             values = varint(tree.calls[node]) + varint(tree.self_ns[node])
-            path = field(1, b"".join(reversed(stack)))
-            yield field(SAMPLE, path + field(2, values) + label)
+            path = bytes_field(1, b"".join(reversed(stack)))
+            yield bytes_field(SAMPLE, path + bytes_field(2, values) + label)

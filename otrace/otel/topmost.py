@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from otrace.encoding_otlp import Block
 from otrace_exporters.otlp.spans import SCOPE_SPANS_SPANS, SPAN_ATTRIBUTES
-from otrace_exporters.otlp.wire import Value, bytes_field, fields, key_value
+from otrace_exporters.otlp.wire import Value, key_value
+from otrace_exporters.protobuf import bytes_field, fields, whole_fields
 
 PARENT_SPAN_ID = 4
 
@@ -34,9 +35,8 @@ def with_attributes(
 def _extended(data: bytes, parent: bytes | None, more: bytes) -> bytes | None:
     """`data` with `more` in its first span below `parent` (None: any); None when there is none."""
     before = 0
-    for _, span in fields(data):
+    for _, span, whole in whole_fields(data):
         assert isinstance(span, bytes)
-        whole = bytes_field(SCOPE_SPANS_SPANS, span)
         if parent is None or parent_of(span) == parent:
             longer = bytes_field(SCOPE_SPANS_SPANS, span + more)
             return data[:before] + longer + data[before + len(whole) :]

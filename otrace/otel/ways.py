@@ -19,7 +19,8 @@ from otrace.errors import ExportError, UsageError
 from otrace.otel.outbox import Parcel, StoppingError, Way
 from otrace.otel.stats import count
 from otrace_exporters.otlp.configuration import Configuration, configure
-from otrace_exporters.otlp.wire import any_value, bytes_field, text_field
+from otrace_exporters.otlp.wire import any_value
+from otrace_exporters.protobuf import bytes_field, text_field
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource

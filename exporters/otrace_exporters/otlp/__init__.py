@@ -5,7 +5,7 @@ configuration.py  options and OTEL_* variables → where and how to send
 mapping.py        a recording → traces; resource.py, context.py: what they carry
 entries.py        which calls are requests; request_traces.py: their traces
 live.py           sending while the program runs; live_parts.py: a window of it
-wire.py           protobuf's wire format
+wire.py           attributes as protobuf has them
 batches.py        spans → requests of a bounded size
 transport.py      retries and errors; http_channel.py and grpc_channel.py: the two protocols
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from otrace_exporters.otlp.wire import boundary, bytes_field, fields
+from otrace_exporters.protobuf import boundary, bytes_field, fields, whole_fields
 
 TARGET = 1 << 20  # bytes before compression; receivers take 4 MiB and more
 
@@ -91,8 +91,8 @@ def cut(part: Spans, about: int) -> tuple[Spans, Spans | None]:
 def span_ends(data: bytes) -> Iterator[int]:
     """Where each span ends."""
     at = 0
-    while at < len(data):
-        at += boundary(data[at:], 1)
+    for _, _, whole in whole_fields(data):
+        at += len(whole)
         yield at
 
 

@@ -124,7 +124,7 @@ def absent_reason(details: str) -> str:
 
 def retry_delay(metadata: Any) -> float | None:
     """Seconds that the receiver asks to wait, from google.rpc.RetryInfo."""
-    from otrace_exporters.otlp.wire import fields
+    from otrace_exporters.protobuf import fields
 
     for key, value in metadata or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):

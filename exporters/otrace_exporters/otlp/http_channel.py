@@ -15,7 +15,7 @@ from otrace_exporters.otlp.transport import (
     TryAgainError,
     one_line,
 )
-from otrace_exporters.otlp.wire import fields
+from otrace_exporters.protobuf import fields
 
 GZIP_LEVEL, GZIP_WBITS = 3, 31
 TRY_AGAIN = (429, 502, 503, 504)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from otrace_exporters.otlp.wire import Value, bytes_field, key_value, text_field
+from otrace_exporters.otlp.wire import Value, key_value
+from otrace_exporters.protobuf import bytes_field, text_field
 
 if TYPE_CHECKING:
     from otrace.recording import Process, Recording

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from otrace_exporters.otlp.wire import (
-    Value,
+from otrace_exporters.otlp.wire import Value, key_value
+from otrace_exporters.protobuf import (
     bytes_field,
     fixed32_field,
     fixed64_field,
-    key_value,
     number_field,
     text_field,
 )

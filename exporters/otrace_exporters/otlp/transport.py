@@ -11,7 +11,7 @@ from typing import Protocol
 from otrace.errors import ExportError
 from otrace_exporters.otlp.batches import Batch
 from otrace_exporters.otlp.configuration import GRPC, Configuration
-from otrace_exporters.otlp.wire import fields
+from otrace_exporters.protobuf import fields
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 8.0
