@@ -157,6 +157,8 @@ struct otrace_chunk {
  *   TASK   argument is the low 24 bits of a task's id: the thread runs this task until the call
  *          that the record begins ends. Before a BEGIN or RESUME that no coroutine awaits.
  *   HIGH   argument is activation >> 24 | (task >> 24) << 8
+ *   ARRIVE three of them, before a begin: what a FLOW led to begins here. The flow's number, and
+ * the ticks since then: the low 24 bits, the next 24
  *
  * Subs 8..31 are records of several words: argument = total words (low 16 bits) | flags << 16.
  * Readers skip unknown ones. `tick` is two words, low then high. Payload is written before the
@@ -174,6 +176,8 @@ struct otrace_chunk {
  *   EVENT_END   tick, instance, exception type (0: none), attributes...
  *   INSTANT     tick, name, attributes...            flags: enum otrace_scope
  *   COUNTER     tick, name, attributes (numbers)...
+ *   FLOW        tick, number             what the innermost call does now goes on elsewhere: in the
+ *                                        call whose begin has ARRIVE with this number (24 bits)
  *   SPAN_BEGIN  tick, span id, trace id  a span of OpenTelemetry's starts, opened by the call that
  *                                        is innermost now; two words, and four (high half first)
  *   SPAN_CURRENT tick, span id           from here on it is current on this thread; 0: none is
@@ -203,6 +207,7 @@ enum otrace_extended {
     OTRACE_X_ACT = 4,
     OTRACE_X_TASK = 5,
     OTRACE_X_HIGH = 6,
+    OTRACE_X_ARRIVE = 7,
     OTRACE_X_TICK = 8,
     OTRACE_X_SYNC = 9,
     OTRACE_X_OPEN = 10,
@@ -211,10 +216,11 @@ enum otrace_extended {
     OTRACE_X_EVENT_END = 13,
     OTRACE_X_INSTANT = 14,
     OTRACE_X_COUNTER = 15,
+    OTRACE_X_FLOW = 16,
     OTRACE_X_SPAN_BEGIN = 18,
     OTRACE_X_SPAN_CURRENT = 19,
     OTRACE_X_TASK_INFO = 20,
-    /* Set aside: 16 flow begin, 17 flow end, 21 arguments. */
+    /* Set aside: 21 arguments. */
 };
 
 enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SCOPE_GLOBAL = 2 };

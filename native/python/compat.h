@@ -67,18 +67,42 @@ struct otrace_method_wrapper {
     PyObject *self;
 };
 
-/* The first fields of what the interpreter runs (pycore_frame.h), read in place: a suspended call's
- * frame is known by its address, and what it was resumed by is the frame before it. */
+/* What the interpreter runs (pycore_frame.h), read in place: a suspended call's frame is known by
+ * its address, what it was resumed by is the frame before it, and arguments are its first locals.
+ */
 struct otrace_running_frame {
 #if PY_VERSION_HEX < 0x030c0000
     PyFunctionObject *f_func;
     PyObject *f_globals, *f_builtins, *f_locals;
     PyCodeObject *code;
     PyFrameObject *frame_obj;
+    const struct otrace_running_frame *previous;
+    void *instruction;
+    int stacktop;
+    bool is_entry;
+    char owner;
 #else
     uintptr_t code; /* or None where C code called; since 3.14 with tags in the lowest bits */
-#endif
     const struct otrace_running_frame *previous;
+    uintptr_t function;
+    PyObject *f_globals, *f_builtins, *f_locals;
+    PyFrameObject *frame_obj;
+    void *instruction;
+#if PY_VERSION_HEX < 0x030e0000
+    int stacktop;
+#else
+    void *stack_pointer;
+#ifdef Py_GIL_DISABLED
+    int32_t tlbc_index;
+#endif
+#endif
+    uint16_t return_offset;
+    char owner;
+#if PY_VERSION_HEX >= 0x030e0000
+    uint8_t visited;
+#endif
+#endif
+    uintptr_t locals[1]; /* tagged as `code` is */
 };
 
 static inline const struct otrace_running_frame *otrace_running_frame(void) {
@@ -88,6 +112,12 @@ static inline const struct otrace_running_frame *otrace_running_frame(void) {
 #else
     return (const struct otrace_running_frame *)thread->current_frame;
 #endif
+}
+
+/* An argument of the Python function that begins now: borrowed, or NULL. */
+static inline PyObject *otrace_frame_argument(size_t index) {
+    const struct otrace_running_frame *frame = otrace_running_frame();
+    return frame == NULL ? NULL : (PyObject *)(frame->locals[index] & ~UINT64_C(3));
 }
 
 /* The code that the interpreter came to `frame` from, if it has one of these flags: borrowed. */

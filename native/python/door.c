@@ -7,6 +7,7 @@
 #include "api_record.h"
 #include "python/contexts.h"
 #include "python/events.h"
+#include "python/flows.h"
 #include "python/hook.h"
 #include "python/setprofile.h"
 #include "python/texts.h"
@@ -64,6 +65,7 @@ static int start(const struct otrace_record_options *options) {
         exit_registered = atexit(at_exit) == 0;
     }
     otrace_tasks_begin_recording();
+    otrace_flows_begin_recording();
     hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
                         otrace_callables_begin(changed) != 0
                     ? -1

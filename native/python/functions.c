@@ -86,24 +86,6 @@ static uint64_t tag_of_id(uint32_t id) {
     return key & OTRACE_KEY_LONG ? OTRACE_TAG_LONG | (uint64_t)key << 1 : key;
 }
 
-static bool equals(struct otrace_text text, const char *literal) {
-    return text.size == strlen(literal) && memcmp(text.data, literal, text.size) == 0;
-}
-
-/* Where tasks are made; of asyncio's three ways the two outer ones matter to other loops. */
-static bool makes_tasks(struct otrace_text module, struct otrace_text name) {
-    return (equals(module, "asyncio.base_events") && equals(name, "BaseEventLoop.create_task")) ||
-           (equals(module, "asyncio.tasks") && equals(name, "create_task")) ||
-           (equals(module, "asyncio.taskgroups") && equals(name, "TaskGroup.create_task"));
-}
-
-/* Where threads get their names, and `threading` comes to life: see threads.c. */
-static bool is_special(PyCodeObject *code, struct otrace_text module, struct otrace_text name) {
-    return equals(module, "threading") &&
-           (equals(name, "Thread._bootstrap_inner") || equals(name, "<module>") ||
-            (equals(name, "Thread.name") && code->co_argcount == 2));
-}
-
 uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     PyCodeObject *code = (PyCodeObject *)object;
     uint64_t known = otrace_function_tag(object);
@@ -126,9 +108,7 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
         }
         tag |= tag_of_id(id);
     }
-    if (is_special(code, module.text, name.text) || makes_tasks(module.text, name.text)) {
-        tag |= OTRACE_TAG_SPECIAL;
-    }
+    tag |= (uint64_t)otrace_special_kind(code, module.text, name.text) << OTRACE_TAG_SPECIAL_SHIFT;
     if (code->co_flags & OTRACE_CODE_ASYNC) {
         tag |= OTRACE_TAG_ASYNC;
     }

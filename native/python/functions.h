@@ -3,6 +3,7 @@
 #define OTRACE_FUNCTIONS_H
 
 #include "python/compat.h"
+#include "python/special.h"
 #include "record/thread.h"
 
 /* A tag: the function's key in its low half; in its high half the generation of the recording and
@@ -12,10 +13,11 @@
 #define OTRACE_TAG_GENERATION_SHIFT 8
 #define OTRACE_TAG_GENERATION_MASK 0xfffffu
 #define OTRACE_TAG_EXCLUDED (UINT64_C(1) << 62)
-#define OTRACE_TAG_SPECIAL (UINT64_C(1) << 61) /* tells a thread's name, or makes a task */
-#define OTRACE_TAG_LONG (UINT64_C(1) << 60)    /* its key is a long one */
-#define OTRACE_TAG_ASYNC (UINT64_C(1) << 63)   /* a coroutine or asynchronous generator */
-#define OTRACE_TAG_FLAGS (UINT64_C(15) << 60)
+#define OTRACE_TAG_LONG (UINT64_C(1) << 60)  /* its key is a long one */
+#define OTRACE_TAG_ASYNC (UINT64_C(1) << 63) /* a coroutine or asynchronous generator */
+#define OTRACE_TAG_SPECIAL_SHIFT 35          /* enum otrace_special */
+#define OTRACE_TAG_SPECIAL (UINT64_C(15) << OTRACE_TAG_SPECIAL_SHIFT)
+#define OTRACE_TAG_FLAGS (UINT64_C(15) << 60 | OTRACE_TAG_SPECIAL)
 #if OTRACE_HAS_MONITORING
 #define OTRACE_TAG_GENERATOR UINT64_C(0) /* monitoring tells resumptions by itself */
 #define OTRACE_TAG_KEY UINT64_C(0xffffffff)
@@ -48,6 +50,10 @@ static inline otrace_key otrace_tag_key(uint64_t tag) {
 /* What the stack keeps of a call that a plain tag is of; `kind` OTRACE_BEGIN or OTRACE_RESUME. */
 static inline uint64_t otrace_tag_what(uint64_t tag, enum otrace_record_kind kind) {
     return (tag ^ (uint64_t)(kind ^ OTRACE_BEGIN) << 32) & ~OTRACE_TAG_GENERATOR;
+}
+
+static inline enum otrace_special otrace_tag_special(uint64_t tag) {
+    return (enum otrace_special)((tag & OTRACE_TAG_SPECIAL) >> OTRACE_TAG_SPECIAL_SHIFT);
 }
 
 static inline uint32_t otrace_tag_id(uint64_t tag) {

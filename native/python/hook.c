@@ -21,14 +21,6 @@ void otrace_c_end_slow(PyObject *callable, bool raised) {
     }
 }
 
-void otrace_special_end(PyObject *code, PyObject *result) {
-    if (PyUnicode_CompareWithASCIIString(((PyCodeObject *)code)->co_name, "create_task") == 0) {
-        otrace_tasks_created(result);
-    } else {
-        otrace_threads_special(code, false);
-    }
-}
-
 int otrace_hook_install(bool c_calls, const char **warning) {
 #if OTRACE_HAS_MONITORING
     bool no_tool_free = false;

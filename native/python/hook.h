@@ -29,12 +29,9 @@ void otrace_profile_remove(void);
 /* Gives `threading`, once it is imported, the hook for threads to come. */
 void otrace_profile_follow_threads(void);
 
-/* A function that names threads begins or ends (OTRACE_TAG_SPECIAL); see threads.c. */
-void otrace_threads_special(PyObject *code, bool beginning);
-
-/* A function that names threads or makes tasks ends (OTRACE_TAG_SPECIAL). `result` is borrowed;
- * NULL: it was left by an exception. */
-void otrace_special_end(PyObject *code, PyObject *result);
+/* Thread._bootstrap_inner begins or ends; Thread.name has been set. */
+void otrace_threads_named(void);
+void otrace_threads_renamed(void);
 
 /* The names of `threading` (borrowed), or NULL while it is not imported. */
 PyObject *otrace_threading_names(void);

@@ -37,37 +37,33 @@ static PyObject *stop_here(void) {
 
 static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
     uint64_t tag = otrace_function_see(code, NULL);
-    bool special = tag & OTRACE_TAG_SPECIAL;
+    enum otrace_special special = otrace_tag_special(tag);
+    otrace_special_before(special);
     if ((tag & (OTRACE_TAG_EXCLUDED | OTRACE_TAG_ASYNC)) == OTRACE_TAG_ASYNC) {
         otrace_tasks_begin(kind, otrace_tag_id(tag), code, 0);
     } else if (!(tag & OTRACE_TAG_EXCLUDED)) {
-        /* No end on the fast path for what is special: it has something to tell. */
-        otrace_thread_begin(kind, otrace_tag_id(tag), special ? NULL : code, 0,
-                            otrace_clock_ticks());
+        const PyObject *object = otrace_special_has_end(special) ? NULL : code;
+        otrace_thread_begin(kind, otrace_tag_id(tag), object, 0, otrace_clock_ticks());
     } else {
         otrace_tags.excluded_seen = true;
-        if (!special) {
+        if (special == OTRACE_SPECIAL_NONE) {
             return stop_here();
         }
     }
-    if (special) {
-        otrace_threads_special(code, true);
-    }
+    otrace_special_begun(special);
     Py_RETURN_NONE;
 }
 
 static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind, PyObject *result) {
     uint64_t tag = otrace_function_see(code, NULL);
-    bool special = tag & OTRACE_TAG_SPECIAL;
-    if (special) {
-        otrace_special_end(code, result);
-    }
+    enum otrace_special special = otrace_tag_special(tag);
+    otrace_special_end(special, result);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         if (tag & OTRACE_TAG_ASYNC && kind == OTRACE_END) {
             otrace_tasks_end(false);
         }
         otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
-    } else if (!special) {
+    } else if (special == OTRACE_SPECIAL_NONE) {
         return stop_here();
     }
     Py_RETURN_NONE;
@@ -99,9 +95,7 @@ END_CALLBACK(on_yield, OTRACE_YIELD)
 /* PY_UNWIND and PY_THROW cannot be switched off by place: excluded code pays for them. */
 CALLBACK(on_unwind) {
     uint64_t tag = otrace_function_see(args[0], NULL);
-    if (tag & OTRACE_TAG_SPECIAL) {
-        otrace_special_end(args[0], NULL);
-    }
+    otrace_special_end(otrace_tag_special(tag), NULL);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         if (tag & OTRACE_TAG_ASYNC) {
             otrace_tasks_end(false);

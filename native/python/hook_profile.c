@@ -39,6 +39,8 @@ static enum place place_of(PyFrameObject *Py_UNUSED(frame), PyCodeObject *Py_UNU
 
 static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
     uint64_t tag = otrace_function_see((PyObject *)code, NULL);
+    enum otrace_special special = otrace_tag_special(tag);
+    otrace_special_before(special);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         enum place place = tag & OTRACE_TAG_GENERATOR ? place_of(frame, code) : AT_START;
         /* A generator that still stands at its yield: throw() or close(). */
@@ -48,16 +50,14 @@ static void begin_slow(PyFrameObject *frame, PyCodeObject *code) {
         if (tag & OTRACE_TAG_ASYNC) {
             otrace_tasks_begin(kind, otrace_tag_id(tag), (PyObject *)code, exception);
         } else {
-            /* No end on the fast path for what is special: it has something to tell. */
-            otrace_thread_begin(kind, otrace_tag_id(tag), tag & OTRACE_TAG_SPECIAL ? NULL : code,
-                                exception, otrace_clock_ticks());
+            otrace_thread_begin(kind, otrace_tag_id(tag),
+                                otrace_special_has_end(special) ? NULL : code, exception,
+                                otrace_clock_ticks());
         }
     } else {
         otrace_tags.excluded_seen = true;
     }
-    if (tag & OTRACE_TAG_SPECIAL) {
-        otrace_threads_special((PyObject *)code, true);
-    }
+    otrace_special_begun(special);
 }
 
 static void begin(PyFrameObject *frame) {
@@ -79,9 +79,7 @@ static void begin(PyFrameObject *frame) {
 
 static void end_slow(PyFrameObject *frame, PyCodeObject *code, PyObject *result) {
     uint64_t tag = otrace_function_see((PyObject *)code, NULL);
-    if (tag & OTRACE_TAG_SPECIAL) {
-        otrace_special_end((PyObject *)code, result);
-    }
+    otrace_special_end(otrace_tag_special(tag), result);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         bool yields =
             result != NULL && tag & OTRACE_TAG_GENERATOR && place_of(frame, code) == AT_YIELD;

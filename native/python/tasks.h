@@ -26,7 +26,7 @@ void otrace_tasks_end(bool unknown);
 void otrace_tasks_go_on(void);
 #endif
 
-/* A function that makes tasks (OTRACE_TAG_SPECIAL) returns `task` (borrowed). */
+/* A function that makes tasks (OTRACE_SPECIAL_MAKES_TASK) returns `task` (borrowed). */
 void otrace_tasks_created(PyObject *task);
 
 #endif

@@ -88,22 +88,20 @@ static void name_from_frame(PyFrameObject *frame) {
     Py_XDECREF(self);
 }
 
-void otrace_threads_special(PyObject *code, bool beginning) {
-    PyObject *qualname = ((PyCodeObject *)code)->co_qualname;
+void otrace_threads_named(void) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    if (PyUnicode_CompareWithASCIIString(qualname, "Thread._bootstrap_inner") == 0) {
-        PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
-        if (frame != NULL) {
-            name_from_frame(frame);
-        }
-    } else if (!beginning && PyUnicode_CompareWithASCIIString(qualname, "<module>") == 0) {
-        if (otrace_hook_is_profile()) {
-            otrace_profile_follow_threads();
-        }
-    } else if (!beginning) {
-        otrace_threads_refresh();
+    PyFrameObject *frame = PyEval_GetFrame(); /* borrowed */
+    if (frame != NULL) {
+        name_from_frame(frame);
     }
+    PyErr_Restore(type, value, trace);
+}
+
+void otrace_threads_renamed(void) {
+    PyObject *type, *value, *trace;
+    PyErr_Fetch(&type, &value, &trace);
+    otrace_threads_refresh();
     PyErr_Restore(type, value, trace);
 }
 

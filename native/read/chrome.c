@@ -156,6 +156,11 @@ static void append_flags(struct otrace_chrome *chrome, const struct otrace_edge 
         append_flag(&chrome->output, "\"exception\":", first);
         append_name(chrome, edge->exception);
     }
+    if (edge->flow != 0) {
+        char text[32];
+        snprintf(text, sizeof text, "\"queued_us\":%u", edge->queued_us);
+        append_flag(&chrome->output, text, first);
+    }
 }
 
 /* `{"ph":"X","pid":1,"tid":2,"ts":3.000` */
@@ -246,6 +251,20 @@ static void append_counter(struct otrace_chrome *chrome, const struct otrace_edg
     append_args(chrome, edge, NULL);
 }
 
+/* One end of a flow's arrow, at the slice that is innermost on the thread at that time. */
+static void append_flow(struct otrace_chrome *chrome, const struct otrace_edge *edge) {
+    bool starts = edge->kind == OTRACE_EDGE_FLOW;
+    if (starts && edge->depth == 0) {
+        return; /* no slice to start from */
+    }
+    char text[96];
+    append_head(chrome, starts ? 's' : 'f', edge->start_ns);
+    int size = snprintf(text, sizeof text,
+                        ",\"name\":\"leads to\",\"cat\":\"flow\",\"id\":%" PRIu64 "%s},\n",
+                        chrome->pid << 24 | edge->flow, starts ? "" : ",\"bp\":\"e\"");
+    otrace_output_append(&chrome->output, text, (size_t)size);
+}
+
 /* What was overwritten, as a slice beside the calls. */
 static void append_loss(struct otrace_chrome *chrome, const struct otrace_track *track,
                         const struct otrace_clock *clock) {
@@ -287,8 +306,14 @@ static void append_edge(struct otrace_chrome *chrome, const struct otrace_edge *
     case OTRACE_EDGE_EVENT:
         append_event(chrome, edge);
         break;
+    case OTRACE_EDGE_FLOW:
+        append_flow(chrome, edge);
+        break;
     default:
         append_call(chrome, edge);
+        if (edge->flow != 0) {
+            append_flow(chrome, edge);
+        }
         break;
     }
 }
@@ -296,7 +321,7 @@ static void append_edge(struct otrace_chrome *chrome, const struct otrace_edge *
 /* A completed call without anything special: head, times and its function's fragment. */
 static inline bool write_plain(struct otrace_chrome *chrome, const struct otrace_edge *edge) {
     if (edge->kind != OTRACE_EDGE_END || edge->flags & ~(uint32_t)OTRACE_CALL_C ||
-        edge->exception != 0 || edge->id >= chrome->fragments_count) {
+        edge->exception != 0 || edge->flow != 0 || edge->id >= chrome->fragments_count) {
         return false;
     }
     const struct fragment *fragment = &chrome->fragments[edge->id];
@@ -336,7 +361,8 @@ int otrace_chrome_new(struct otrace_segment *segment, uint32_t track_index,
     chrome->fragments = calloc(chrome->fragments_count, sizeof *chrome->fragments);
     int status = chrome->fragments == NULL
                      ? OTRACE_READ_NO_MEMORY
-                     : otrace_decoder_new(segment, track_index, clock, 0, &chrome->decoder);
+                     : otrace_decoder_new(segment, track_index, clock, OTRACE_DECODE_FLOWS,
+                                          &chrome->decoder);
     if (status == 0) {
         otrace_output_begin(&chrome->output, NULL, 0); /* waits in the spill */
         append_loss(chrome, &segment->tracks[track_index], clock);

@@ -42,7 +42,8 @@ int otrace_decoder_new(struct otrace_segment *segment, uint32_t track_index,
     if (status == 0) {
         core->stack[0] = (struct otrace_frame){.index = UINT64_MAX, .flags = OTRACE_CALL_EVENT};
         if (core->begins && core->min_ns > 0) {
-            status = otrace_lookahead_new(segment, track_index, clock, &decoder->lookahead);
+            status =
+                otrace_lookahead_new(segment, track_index, clock, options, &decoder->lookahead);
         }
     }
     if (status != 0) {
@@ -223,11 +224,22 @@ static uint32_t search(struct otrace_decoder *decoder, uint32_t kind, uint32_t i
 }
 
 struct short_record {
-    uint32_t kind, id, exception, activation, task;
+    uint32_t kind, id, exception, activation, task, flow;
+    uint32_t arrive_words; /* ARRIVE prefixes so far */
     bool has_exception;
-    uint64_t tick;
+    uint64_t tick, since; /* since the flow began */
     const otrace_word *behind;
 };
+
+/* ns are cut to whole µs; more than 71 minutes are told as those. */
+static void set_flow(const struct otrace_decoder *decoder, struct otrace_frame *frame,
+                     const struct short_record *record) {
+    uint64_t since = record->since < record->tick ? record->since : record->tick;
+    int64_t queued = otrace_clock_convert(decoder->clock, record->tick) -
+                     otrace_clock_convert(decoder->clock, record->tick - since);
+    frame->flow = record->flow;
+    frame->queued_us = queued / 1000 < UINT32_MAX ? (uint32_t)(queued / 1000) : UINT32_MAX;
+}
 
 static int begin_call(struct otrace_decoder *decoder, struct otrace_edge *edge,
                       const struct short_record *record) {
@@ -261,6 +273,9 @@ static int begin_call(struct otrace_decoder *decoder, struct otrace_edge *edge,
     frame->activation = record->activation;
     if (record->task != 0) {
         frame->task = record->task;
+    }
+    if (record->flow != 0) {
+        set_flow(decoder, frame, record);
     }
     if (core->begins) {
         otrace_edge_fill(edge, frame, OTRACE_EDGE_BEGIN, core->depth, ns);
@@ -299,6 +314,20 @@ static int end_call(struct otrace_decoder *decoder, struct otrace_edge *edge,
     return otrace_decoder_pop(core, edge, flags, otrace_decoder_advance(decoder, ns));
 }
 
+static void add_arrival(struct short_record *record, uint32_t argument) {
+    switch (record->arrive_words++) {
+    case 0:
+        record->flow = argument;
+        break;
+    case 1:
+        record->since = argument;
+        break;
+    default:
+        record->since |= (uint64_t)argument << 24;
+        break;
+    }
+}
+
 /* Prefixes and the short word that they widen. */
 static int short_word(struct otrace_decoder *decoder, struct otrace_edge *edge) {
     struct otrace_decoder_core *core = &decoder->core;
@@ -327,6 +356,9 @@ static int short_word(struct otrace_decoder *decoder, struct otrace_edge *edge) 
         case OTRACE_X_HIGH:
             record.activation |= argument << 24;
             record.task |= argument >> 8 << 24;
+            break;
+        case OTRACE_X_ARRIVE:
+            add_arrival(&record, argument);
             break;
         default: /* later formats may have more */
             break;

@@ -10,6 +10,8 @@
  *   OTRACE_EDGE_INSTANT, OTRACE_EDGE_COUNTER
  *   OTRACE_EDGE_TASK     what was recorded of a task (only with OTRACE_DECODE_TASKS): its record is
  *                        in begin_attributes, from the task's id on
+ *   OTRACE_EDGE_FLOW     what the call around it (edges of depth 0 have none) does goes on
+ * elsewhere (only with OTRACE_DECODE_FLOWS): in the call with the same number as flow
  *   OTRACE_EDGE_SPAN_BEGIN, OTRACE_EDGE_SPAN_CURRENT (only with OTRACE_DECODE_SPANS): a span of
  *                        OpenTelemetry's was opened, is current from here on; index is its id.
  *                        At a SYNC SPAN_CURRENT comes before the BEGINs of calls cut there
@@ -37,6 +39,7 @@ enum otrace_edge_kind {
     OTRACE_EDGE_INSTANT,
     OTRACE_EDGE_COUNTER,
     OTRACE_EDGE_TASK,
+    OTRACE_EDGE_FLOW,
     OTRACE_EDGE_SPAN_BEGIN,
     OTRACE_EDGE_SPAN_CURRENT,
 };
@@ -57,6 +60,8 @@ struct otrace_edge {
     uint32_t scope;      /* instants: enum otrace_scope; tasks: enum otrace_task_flag */
     uint32_t activation; /* of a coroutine or asynchronous generator, 0: none or not known */
     uint32_t task;       /* that the thread runs, 0: none */
+    uint32_t flow;       /* the number of the flow that goes on here, 0: none */
+    uint32_t queued_us;  /* the time since that flow began */
     int64_t start_ns;    /* of an instant or counter: its time */
     int64_t end_ns;      /* of BEGIN: start_ns; when open: the track's last time */
     uint64_t index;      /* ordinal of the call's beginning; not for instants and counters */
@@ -70,6 +75,7 @@ enum otrace_decode_option {
     OTRACE_DECODE_BEGINS = 1,
     OTRACE_DECODE_SPANS = 2,
     OTRACE_DECODE_TASKS = 4,
+    OTRACE_DECODE_FLOWS = 8,
 };
 
 struct otrace_decoder;
@@ -107,6 +113,7 @@ struct otrace_frame {
     uint32_t exception;
     uint32_t instance; /* events */
     uint32_t activation, task;
+    uint32_t flow, queued_us;
 };
 
 /* The first member of struct otrace_decoder. */

@@ -15,6 +15,8 @@ static inline void otrace_edge_fill(struct otrace_edge *edge, const struct otrac
     edge->instance = frame->instance;
     edge->activation = frame->activation;
     edge->task = frame->task;
+    edge->flow = frame->flow;
+    edge->queued_us = frame->queued_us;
     edge->start_ns = frame->start_ns;
     edge->end_ns = end_ns;
     edge->index = frame->index;
@@ -59,6 +61,8 @@ static inline struct otrace_frame *otrace_decoder_push(struct otrace_decoder_cor
     frame->instance = 0;
     frame->activation = 0;
     frame->task = frame[-1].task;
+    frame->flow = 0;
+    frame->queued_us = 0;
     return frame;
 }
 

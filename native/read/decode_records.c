@@ -183,6 +183,24 @@ static int mark(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
     return 1;
 }
 
+static int flow(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
+    struct otrace_decoder_core *core = &decoder->core;
+    const otrace_word *record = core->position;
+    core->tick = otrace_words_tick(record + 1);
+    core->position += words;
+    core->last_ns = otrace_decoder_convert(decoder, core->tick);
+    *edge = (struct otrace_edge){
+        .kind = OTRACE_EDGE_FLOW,
+        .flow = record[3],
+        .depth = core->depth,
+        .task = core->stack[core->depth].task,
+        .start_ns = core->last_ns,
+        .end_ns = core->last_ns,
+        .parent = (int64_t)core->stack[core->depth].index,
+    };
+    return (decoder->options & OTRACE_DECODE_FLOWS) != 0;
+}
+
 static int task(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
     struct otrace_decoder_core *core = &decoder->core;
     const otrace_word *record = core->position;
@@ -224,6 +242,8 @@ int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *ed
     case OTRACE_X_INSTANT:
     case OTRACE_X_COUNTER:
         return mark(decoder, edge, words);
+    case OTRACE_X_FLOW:
+        return flow(decoder, edge, words);
     case OTRACE_X_SPAN_BEGIN:
     case OTRACE_X_SPAN_CURRENT:
         return span_record(decoder, edge, words);

@@ -78,7 +78,8 @@ int otrace_decoder_scout(struct otrace_decoder *decoder);
 
 /* lookahead.c */
 int otrace_lookahead_new(struct otrace_segment *segment, uint32_t track_index,
-                         const struct otrace_clock *clock, struct otrace_lookahead **lookahead);
+                         const struct otrace_clock *clock, uint32_t options,
+                         struct otrace_lookahead **lookahead);
 void otrace_lookahead_limit(struct otrace_lookahead *lookahead, const struct otrace_track *part);
 void otrace_lookahead_free(struct otrace_lookahead *lookahead);
 int otrace_lookahead_step(struct otrace_lookahead *lookahead, struct otrace_edge *edge);

@@ -95,9 +95,9 @@ static void dump_short(struct otrace_dump *dump, otrace_word word) {
 }
 
 static void dump_prefix(struct otrace_dump *dump, otrace_word word) {
-    static const char *const kinds[] = {"", "TIME", "ID", "EXC", "ACT", "TASK", "HIGH"};
+    static const char *const kinds[] = {"", "TIME", "ID", "EXC", "ACT", "TASK", "HIGH", "ARRIVE"};
     uint32_t sub = otrace_word_sub(word);
-    print(dump, "%s %u", sub < 7 ? kinds[sub] : "PREFIX", otrace_word_argument(word));
+    print(dump, "%s %u", kinds[sub], otrace_word_argument(word));
     if (sub == OTRACE_X_EXC) {
         print_name(dump, otrace_word_argument(word));
     } else {
@@ -152,6 +152,9 @@ static void dump_long(struct otrace_dump *dump, const otrace_word *word) {
         print(dump, "%s %u @%" PRIu64 " flags=%u words=%u",
               sub == OTRACE_X_INSTANT ? "INSTANT" : "COUNTER", word[3], tick, flags, words - 4);
         print_name(dump, word[3]);
+        break;
+    case OTRACE_X_FLOW:
+        print(dump, "FLOW %u @%" PRIu64 "\n", word[3], tick);
         break;
     case OTRACE_X_TASK_INFO:
         print(dump, "TASK_INFO %u @%" PRIu64 " parent=%u root=%u flags=%u words=%u\n", word[3],

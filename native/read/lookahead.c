@@ -30,14 +30,15 @@ struct otrace_lookahead {
 };
 
 int otrace_lookahead_new(struct otrace_segment *segment, uint32_t track_index,
-                         const struct otrace_clock *clock, struct otrace_lookahead **out) {
+                         const struct otrace_clock *clock, uint32_t options,
+                         struct otrace_lookahead **out) {
     struct otrace_lookahead *lookahead = calloc(1, sizeof *lookahead);
     *out = lookahead;
     if (lookahead == NULL) {
         return OTRACE_READ_NO_MEMORY;
     }
-    int status = otrace_decoder_new(segment, track_index, clock,
-                                    OTRACE_DECODE_BEGINS | OTRACE_DECODE_ALL, &lookahead->decoder);
+    int status = otrace_decoder_new(segment, track_index, clock, options | OTRACE_DECODE_ALL,
+                                    &lookahead->decoder);
     lookahead->min_ns = (int64_t)segment->header.min_duration_ns;
     lookahead->size = 256;
     lookahead->ring = malloc(lookahead->size * sizeof *lookahead->ring);

@@ -48,6 +48,17 @@ char *perfetto_write_end_flags(char *to, uint32_t flags, uint64_t exception_iid)
     return flags & OTRACE_CALL_INFERRED ? write_flag(to, PERFETTO_INFERRED) : to;
 }
 
+static char *write_queued(char *to, uint32_t queued_us) {
+    *to++ = OTRACE_PROTO_TAG(EVENT_ANNOTATIONS, OTRACE_PROTO_BYTES);
+    char *size = to++;
+    *to++ = OTRACE_PROTO_TAG(ANNOTATION_NAME_IID, OTRACE_PROTO_VARINT);
+    *to++ = PERFETTO_QUEUED;
+    *to++ = OTRACE_PROTO_TAG(ANNOTATION_INT, OTRACE_PROTO_VARINT);
+    to = otrace_write_varint(to, queued_us);
+    *size = (char)(to - size - 1);
+    return to;
+}
+
 /* ---- calls ---- */
 
 /* `timestamp, sequence, track event` of a packet that starts at `to`. */
@@ -100,7 +111,13 @@ static inline void write_begin(struct otrace_perfetto *perfetto, const struct ot
     if (edge->flags & PERFETTO_BEGIN_FLAGS) {
         to = perfetto_write_begin_flags(to, edge->flags);
     }
+    if (UNLIKELY(edge->flow != 0)) {
+        to = write_queued(to, edge->queued_us);
+    }
     end_packet(perfetto, packet, event, to, track);
+    if (UNLIKELY(edge->flow != 0)) {
+        perfetto_write_flow(perfetto, edge);
+    }
 }
 
 static inline void write_end(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
@@ -131,8 +148,8 @@ static int start(struct otrace_perfetto *perfetto, uint32_t track_index,
         return OTRACE_READ_NO_MEMORY;
     }
     memcpy(perfetto->thread_name, track->thread_name, track->thread_name_size);
-    int status = otrace_decoder_new(perfetto->segment, track_index, clock, OTRACE_DECODE_BEGINS,
-                                    &perfetto->decoder);
+    int status = otrace_decoder_new(perfetto->segment, track_index, clock,
+                                    OTRACE_DECODE_BEGINS | OTRACE_DECODE_FLOWS, &perfetto->decoder);
     if (status == 0) {
         otrace_output_begin(&perfetto->output, NULL, 0); /* waits in the spill */
         perfetto_write_start(perfetto, track);

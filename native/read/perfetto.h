@@ -22,8 +22,9 @@ enum {
     PERFETTO_INSTANT,
     PERFETTO_COUNTER,
     PERFETTO_LOST,
+    PERFETTO_FLOW,
 };
-#define PERFETTO_CATEGORIES {NULL, "python", "c", "event", "instant", "counter", "lost"}
+#define PERFETTO_CATEGORIES {NULL, "python", "c", "event", "instant", "counter", "lost", "flow"}
 
 /* Names of annotations by their iid. */
 enum {
@@ -35,9 +36,11 @@ enum {
     PERFETTO_INFERRED,
     PERFETTO_LOST_CALLS,
     PERFETTO_LOST_RECORDS,
+    PERFETTO_QUEUED,
 };
 #define PERFETTO_ANNOTATIONS                                                                       \
-    {NULL, "ended", "exception", "resumed", "thrown", "cut", "inferred", "calls", "records"}
+    {NULL,  "ended",    "exception", "resumed", "thrown",                                          \
+     "cut", "inferred", "calls",     "records", "queued_us"}
 
 /* Texts of annotations by their iid; names follow. */
 enum {
@@ -114,7 +117,11 @@ struct otrace_text perfetto_name_of(const struct otrace_perfetto *perfetto, uint
 char *perfetto_write_begin_flags(char *to, uint32_t flags);
 char *perfetto_write_end_flags(char *to, uint32_t flags, uint64_t exception_iid);
 
-/* Events, instants and counters. */
+/* One end of a flow's arrow, at the slice that is innermost now: its start, or the call of `edge`.
+ */
+void perfetto_write_flow(struct otrace_perfetto *perfetto, const struct otrace_edge *edge);
+
+/* Events, instants, counters and flows. */
 void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrace_edge *edge);
 /* What was overwritten, as a slice on a track of its own. */
 void perfetto_write_loss(struct otrace_perfetto *perfetto, const struct otrace_track *track,

@@ -272,6 +272,32 @@ static void write_counter(struct otrace_perfetto *perfetto, const struct otrace_
     }
 }
 
+void perfetto_write_flow(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
+    static const char name[] = "leads to";
+    bool starts = edge->kind == OTRACE_EDGE_FLOW;
+    if (starts && edge->depth == 0) {
+        return; /* no slice to start from */
+    }
+    uint64_t track = perfetto_track_at(perfetto, starts ? edge->depth - 1 : edge->depth);
+    struct otrace_message *message = &perfetto->message;
+    perfetto_begin_packet(perfetto);
+    otrace_message_varint(message, PACKET_TIMESTAMP,
+                          (uint64_t)(edge->start_ns - perfetto->last_ns));
+    perfetto->last_ns = edge->start_ns;
+    size_t event = otrace_message_begin(message, PACKET_TRACK_EVENT);
+    otrace_message_varint(message, EVENT_CATEGORY_IIDS, PERFETTO_FLOW);
+    otrace_message_text(message, EVENT_NAME, name, sizeof name - 1);
+    if (track != perfetto->thread_uuid) {
+        otrace_message_varint(message, EVENT_TRACK, track);
+    }
+    size_t legacy = otrace_message_begin(message, EVENT_LEGACY);
+    otrace_message_varint(message, LEGACY_PHASE, starts ? 's' : 'f');
+    otrace_message_varint(message, LEGACY_ID, perfetto->process_uuid << 24 | edge->flow);
+    otrace_message_varint(message, LEGACY_TO_ENCLOSING, 1);
+    otrace_message_end(message, legacy);
+    end_event(perfetto, event);
+}
+
 void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
     switch (edge->kind) {
     case OTRACE_EDGE_BEGIN:
@@ -288,6 +314,9 @@ void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrac
         break;
     case OTRACE_EDGE_COUNTER:
         write_counter(perfetto, edge);
+        break;
+    case OTRACE_EDGE_FLOW:
+        perfetto_write_flow(perfetto, edge);
         break;
     default: /* OPEN: its begin was told, and no end will be */
         break;

@@ -36,6 +36,7 @@ static inline uint32_t otrace_record_minimum(uint32_t sub) {
     case OTRACE_X_OPEN:
     case OTRACE_X_INSTANT:
     case OTRACE_X_COUNTER:
+    case OTRACE_X_FLOW:
         return 4;
     case OTRACE_X_EVENT_BEGIN:
     case OTRACE_X_EVENT_END:

@@ -11,7 +11,7 @@
 #include "record/recorder.h"
 #include "record/states.h"
 
-#define SHORT_WORDS 8u /* a short word with every prefix, or TICK before it */
+#define SHORT_WORDS 12u /* a short word with every prefix, or TICK before it */
 #define STACK_FIRST 1024u
 #define STACK_LARGEST (UINT32_C(1) << 24)
 
@@ -105,7 +105,7 @@ static void set_limits(struct otrace_thread *thread) {
     otrace_word *end = (otrace_word *)thread->reserved_end;
     thread->limit = NULL;
     if (thread->pauses == 0 && thread->chunk != NULL && otrace_recorder.options.max_depth == 0 &&
-        otrace_clock_has_counter()) {
+        thread->arriving.number == 0 && otrace_clock_has_counter()) {
         thread->limit = (size_t)(end - thread->cursor) > room ? thread->cursor + room : end;
     }
 }
@@ -138,6 +138,14 @@ static void put_async(struct otrace_thread *thread, struct otrace_async async) {
     }
 }
 
+static void put_arrival(struct otrace_thread *thread, uint64_t now) {
+    struct otrace_flow flow = thread->arriving;
+    uint64_t since = now > flow.tick ? now - flow.tick : 0;
+    put(thread, OTRACE_LONG(OTRACE_X_ARRIVE, flow.number));
+    put(thread, OTRACE_LONG(OTRACE_X_ARRIVE, since & 0xffffffu));
+    put(thread, OTRACE_LONG(OTRACE_X_ARRIVE, since >> 24 & 0xffffffu));
+}
+
 static bool write_short(struct otrace_thread *thread, enum otrace_record_kind kind, uint32_t id,
                         uint32_t exception, struct otrace_async async, uint64_t now) {
     if (!room(thread, SHORT_WORDS, now)) {
@@ -162,6 +170,9 @@ static bool write_short(struct otrace_thread *thread, enum otrace_record_kind ki
     }
     if (async.activation != 0) {
         put_async(thread, async);
+    }
+    if (thread->arriving.number != 0 && kind & 1) { /* BEGIN, C_BEGIN, RESUME */
+        put_arrival(thread, now);
     }
     put(thread, OTRACE_WORD(kind, id, delta & 0xffffu));
     thread->chunk_extra_words += thread->cursor - start - 1;
@@ -189,6 +200,7 @@ void otrace_thread_begin_async(enum otrace_record_kind kind, uint32_t id, const 
     now = now > thread->last_tick ? now : thread->last_tick;
     bool written = thread->pauses == 0 && below_max_depth(depth_of(thread) - thread->events_open) &&
                    write_short(thread, kind, id, exception, async, now);
+    thread->arriving.number = 0;
     otrace_key key = otrace_key_of(id);
     struct otrace_open open = {now, object, key,
                                (uint32_t)kind | (written ? 0 : OTRACE_OPEN_SILENT)};
@@ -319,6 +331,23 @@ void otrace_thread_set_span(struct otrace_thread *thread, uint64_t span) {
     }
 }
 
+/* ---- flows ---- */
+
+struct otrace_flow otrace_thread_flow(void) {
+    static _Atomic uint32_t last;
+    uint32_t number = 1 + atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) % 0xffffffu;
+    bool written = otrace_thread_write(OTRACE_X_FLOW, 0, &number, 1);
+    return (struct otrace_flow){otrace_thread_self->last_tick, written ? number : 0};
+}
+
+void otrace_thread_arrive(struct otrace_flow flow) {
+    struct otrace_thread *thread = ready(true);
+    if (thread != NULL) {
+        thread->arriving = flow;
+        set_limits(thread);
+    }
+}
+
 /* ---- registration ---- */
 
 static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid) {
@@ -350,6 +379,7 @@ static bool set_up(struct otrace_thread *thread) {
     thread->cursor = thread->limit = NULL;
     thread->last_tick = 0;
     thread->span = thread->context_version = 0;
+    thread->arriving.number = 0;
     thread->chunk_silent = thread->chunk_implicit = thread->chunk_silent_ends = 0;
     otrace_recorder_lock();
     uint32_t id = otrace_recorder.next_thread_id;

@@ -41,6 +41,13 @@ struct otrace_open {
                       Bits above 8 mean nothing in a call */
 };
 
+/* What a thread causes and another one, or it later, does; the call in which it goes on is told
+ * with the number and the time since `tick`. */
+struct otrace_flow {
+    uint64_t tick;
+    uint32_t number; /* 24 bits, from 1, used again after that; 0: none */
+};
+
 #define OTRACE_OPEN_KIND 0x0fu
 #define OTRACE_OPEN_SILENT 0x20u /* its begin was not written (paused, or below max_depth) */
 
@@ -80,6 +87,7 @@ struct otrace_thread {
     struct otrace_async_open *async_open; /* owned; coroutines on the stack, the outermost first.
                                              Those that have ended are dropped at the next begin */
     uint32_t async_count, async_capacity;
+    struct otrace_flow arriving; /* at the next begin: until then all goes the slow path */
 
     bool taken;                 /* by states.c */
     struct otrace_thread *next; /* by states.c, under its mutex */
@@ -113,6 +121,11 @@ void otrace_thread_resume(void);
  * pops the instance in payload[0]. Returns false when it was not written (paused, no room). */
 bool otrace_thread_write(enum otrace_extended sub, uint32_t flags, const otrace_word *payload,
                          size_t words);
+
+/* What the calling thread does now goes on elsewhere. Number 0: it could not be written. */
+struct otrace_flow otrace_thread_flow(void);
+/* It goes on in the next call that begins on the calling thread. Number 0: in none. */
+void otrace_thread_arrive(struct otrace_flow flow);
 
 /* Another span is current on this thread from here on; 0: none. */
 void otrace_thread_set_span(struct otrace_thread *thread, uint64_t span);

@@ -37,6 +37,9 @@ static void write_edge(FILE *out, const struct otrace_edge *edge) {
     case OTRACE_EDGE_INSTANT:
         fprintf(out, "instant %u at %" PRId64 " scope %u", edge->id, edge->start_ns, edge->scope);
         break;
+    case OTRACE_EDGE_FLOW:
+        fprintf(out, "flow at %" PRId64 " depth %u", edge->start_ns, edge->depth);
+        break;
     default:
         fprintf(out, "counter %u at %" PRId64, edge->id, edge->start_ns);
         break;
@@ -48,6 +51,9 @@ static void write_edge(FILE *out, const struct otrace_edge *edge) {
     if (edge->instance != 0) {
         fprintf(out, " #%u (%u, %u)", edge->instance, edge->begin_attributes.count,
                 edge->end_attributes.count);
+    }
+    if (edge->flow != 0) {
+        fprintf(out, " ~%u +%u", edge->flow, edge->queued_us);
     }
     fprintf(out, "\n");
 }

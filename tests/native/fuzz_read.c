@@ -58,12 +58,15 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
                          (otrace_word[]){pick(4), pick(4), pick(20), 5 | 3 << 8, 0x620a61}, 5);
             break;
         case 6:
+            synth_record(synth, thread, OTRACE_X_FLOW, 0, now, (otrace_word[]){pick(9)}, 1);
+            break;
         case 7:
             synth_words(synth, thread,
-                        (otrace_word[]){OTRACE_LONG(OTRACE_X_ACT, pick(20)),
+                        (otrace_word[]){OTRACE_LONG(OTRACE_X_ARRIVE, pick(9)),
+                                        OTRACE_LONG(OTRACE_X_ACT, pick(20)),
                                         OTRACE_LONG(OTRACE_X_TASK, pick(4)),
                                         OTRACE_LONG(OTRACE_X_HIGH, pick(2) ? 0 : pick(1 << 16))},
-                        1 + pick(3));
+                        1 + pick(4));
             kind = pick(2) ? OTRACE_RESUME : OTRACE_YIELD;
             /* fall through */
         default:

@@ -398,6 +398,38 @@ static void event_beginning_overwritten(void) {
     synth_free(&synth);
 }
 
+static void arrive(uint32_t flow, uint64_t since) {
+    synth_words(&synth, &main_thread,
+                (otrace_word[]){OTRACE_LONG(OTRACE_X_ARRIVE, flow),
+                                OTRACE_LONG(OTRACE_X_ARRIVE, since & 0xffffff),
+                                OTRACE_LONG(OTRACE_X_ARRIVE, since >> 24)},
+                3);
+}
+
+static void flows(void) {
+    start(4096);
+    call(OTRACE_BEGIN, 1, 10);
+    record(OTRACE_X_FLOW, 0, 20, (otrace_word[]){5}, 1);
+    call(OTRACE_END, 1, 30);
+    arrive(5, 3999980);
+    call(OTRACE_BEGIN, 2, 4000000);
+    call(OTRACE_END, 2, 4000010);
+    arrive(7, (UINT64_C(1) << 40) + 1); /* it began before the recording's start */
+    call(OTRACE_C_BEGIN, 3, 4000020);
+    call(OTRACE_C_END, 3, 4000030);
+    expect(0, "end 1 10..30 depth 0\n"
+              "end 2 4000000..4000010 depth 0 ~5 +3999\n"
+              "end 3 4000020..4000030 depth 0 [c] ~7 +4000\n");
+    expect(BEGINS | OTRACE_DECODE_FLOWS, "begin 1 at 10 depth 0\n"
+                                         "flow at 20 depth 1 ~5 +0\n"
+                                         "end 1 10..30 depth 0\n"
+                                         "begin 2 at 4000000 depth 0 ~5 +3999\n"
+                                         "end 2 4000000..4000010 depth 0 ~5 +3999\n"
+                                         "begin 3 at 4000020 depth 0 [c] ~7 +4000\n"
+                                         "end 3 4000020..4000030 depth 0 [c] ~7 +4000\n");
+    synth_free(&synth);
+}
+
 static void unreadable_words(void) {
     start(512);
     call(OTRACE_BEGIN, 1, 10);
@@ -443,6 +475,7 @@ int main(void) {
     events_cross();
     event_ends_on_another_thread();
     event_beginning_overwritten();
+    flows();
     unreadable_words();
     unknown_records_are_skipped();
     return 0;

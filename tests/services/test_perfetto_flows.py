@@ -1,0 +1,35 @@
+"""Arrows from submitted work to its run, as the real Perfetto UI understands them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from oracle.corpus import otrace_run
+from perfetto_ui import PerfettoUI
+
+PROGRAM = Path(__file__).parent.parent / "integration" / "async_programs" / "executors.py"
+ARROWS = """
+    select a.name start, b.name end, b.id run, extract_arg(b.arg_set_id, 'debug.queued_us') queued,
+           (select max(name) from ancestor_slice(a.id) where name glob '*.submit_*') submit,
+           (select max(name) from descendant_slice(b.id) where name glob '*.work_*') work
+    from flow join slice a on a.id = flow.slice_out join slice b on b.id = flow.slice_in
+"""
+
+
+def test_submitted_work(tmp_path: Path, perfetto: PerfettoUI) -> None:
+    done = otrace_run(tmp_path, "-o", "t.pftrace", str(PROGRAM), "notes.json")
+    assert done.returncode == 0, done.stderr
+    notes = json.loads((tmp_path / "notes.json").read_text())
+    with perfetto.open(tmp_path / "t.pftrace") as trace:
+        assert trace.stats() == {}
+        rows = trace.query(ARROWS)
+    made = [row for row in rows if row["start"].endswith("_WorkItem.__init__")]
+    assert {row["end"] for row in made} == {"concurrent.futures.thread._WorkItem.run"}
+    arrows = {row["work"].split("work_")[-1]: row for row in made if row["work"]}
+    assert set(arrows) == set(notes) - {"cancelled"}
+    for name, row in arrows.items():
+        if row["submit"] is not None:  # a coroutine submits later, from its task
+            assert row["submit"].endswith("submit_" + name)
+        assert row["queued"] * 1000 <= notes[name]["began"] - notes[name]["before"]
+    assert sum(row["submit"] is not None for row in arrows.values()) >= 6
