@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "read/chrome_names.h"
 #include "read/json.h"
 #include "read/segment.h"
 #include "read/text.h"
@@ -45,15 +46,12 @@ static struct otrace_text name_of(const struct otrace_chrome *chrome, uint32_t i
     return info.display;
 }
 
-/* Writes a fragment; needs the texts' sizes times OTRACE_JSON_GROWTH and 128 bytes. */
+/* Writes a fragment; needs the room of its name, the size of its file times OTRACE_JSON_GROWTH, and
+ * 96 bytes. */
 static struct fragment write_fragment(char *to, struct otrace_text name,
                                       const struct otrace_name_info *info, const char *cat) {
     struct fragment fragment = {.text = to};
-    to = WRITE(to, ",\"name\":\"");
-    to = otrace_write_json(to, name.text, name.size);
-    to = WRITE(to, "\",\"cat\":\"");
-    to = otrace_write_bytes(to, cat, strlen(cat));
-    *to++ = '"';
+    to = otrace_chrome_write_name(to, name, cat);
     if (info->file.size > 0) {
         to = WRITE(to, ",\"args\":{\"file\":\"");
         to = otrace_write_json(to, info->file.text, info->file.size);
@@ -74,9 +72,11 @@ static const struct fragment *build_fragment(struct otrace_chrome *chrome, uint3
     struct otrace_text name = name_of(chrome, id, scratch);
     struct otrace_name_info info;
     otrace_segment_get_name(chrome->segment, id, &info);
-    char *text = malloc((name.size + info.file.size) * OTRACE_JSON_GROWTH + 128);
+    const char *cat = category(flags);
+    char *text =
+        malloc(otrace_chrome_name_room(name, cat) + info.file.size * OTRACE_JSON_GROWTH + 96);
     if (text != NULL) {
-        chrome->fragments[id] = write_fragment(text, name, &info, category(flags));
+        chrome->fragments[id] = write_fragment(text, name, &info, cat);
     }
     return text == NULL ? NULL : &chrome->fragments[id];
 }
@@ -195,11 +195,9 @@ static void append_args(struct otrace_chrome *chrome, const struct otrace_edge *
 
 static void append_category(struct otrace_chrome *chrome, const struct otrace_edge *edge,
                             const char *cat) {
-    APPEND(&chrome->output, ",\"name\":");
-    append_name(chrome, edge->id);
-    APPEND(&chrome->output, ",\"cat\":\"");
-    otrace_output_append(&chrome->output, cat, strlen(cat));
-    APPEND(&chrome->output, "\"");
+    char scratch[32];
+    struct otrace_text name = name_of(chrome, edge->id, scratch);
+    otrace_chrome_append_name(&chrome->output, name, cat);
 }
 
 /* A call or nested event with all that is to say about it. */

@@ -1,6 +1,7 @@
 /* Task tracks of a Chrome trace: asynchronous rows, whose id is the task. */
 #include <stdlib.h>
 
+#include "read/chrome_names.h"
 #include "read/json.h"
 #include "read/segment.h"
 #include "read/task_slices.h"
@@ -20,13 +21,14 @@ static void append_number(struct otrace_output *output, uint64_t number) {
     otrace_output_append(output, digits, (size_t)(otrace_write_unsigned(digits, number) - digits));
 }
 
-/* All of a row but its name and arguments. */
-static void begin_row(struct otrace_chrome_tasks *encoder, char phase, uint32_t task, int64_t ns) {
+/* All of a row but its arguments. */
+static void begin_row(struct otrace_chrome_tasks *encoder, char phase, uint32_t task, int64_t ns,
+                      struct otrace_text name) {
     struct otrace_output *output = &encoder->output;
     char text[24];
     APPEND(output, "{\"ph\":\"");
     otrace_output_append(output, &phase, 1);
-    APPEND(output, "\",\"cat\":\"task\",\"id2\":{\"local\":\"");
+    APPEND(output, "\",\"id2\":{\"local\":\"");
     append_number(output, task);
     APPEND(output, "\"},\"pid\":");
     append_number(output, encoder->pid);
@@ -35,7 +37,7 @@ static void begin_row(struct otrace_chrome_tasks *encoder, char phase, uint32_t 
     APPEND(output, ",\"ts\":");
     otrace_output_append(output, text,
                          (size_t)(otrace_write_micros(text, (uint64_t)ns + BASE_NS) - text));
-    APPEND(output, ",\"name\":");
+    otrace_chrome_append_name(output, name, "task");
 }
 
 static void end_row(struct otrace_output *output) {
@@ -75,8 +77,7 @@ static struct otrace_text slice_name(const struct otrace_chrome_tasks *encoder,
 
 static void write_end(struct otrace_chrome_tasks *encoder, uint32_t task,
                       const struct otrace_task_slice *slice) {
-    begin_row(encoder, 'e', task, slice->end_ns);
-    append_text(&encoder->output, slice_name(encoder, slice));
+    begin_row(encoder, 'e', task, slice->end_ns, slice_name(encoder, slice));
     end_row(&encoder->output);
 }
 
@@ -96,8 +97,7 @@ static int write_slices(struct otrace_chrome_tasks *encoder, uint32_t task) {
         while (depth > 0 && open[depth - 1]->end_ns <= slice->start_ns) {
             write_end(encoder, task, open[--depth]);
         }
-        begin_row(encoder, 'b', task, slice->start_ns);
-        append_text(&encoder->output, slice_name(encoder, slice));
+        begin_row(encoder, 'b', task, slice->start_ns, slice_name(encoder, slice));
         if (slice->call != NULL) {
             write_arguments(encoder, slice->call);
         }
@@ -126,8 +126,7 @@ static int write_task(struct otrace_chrome_tasks *encoder, uint64_t index) {
     }
     struct otrace_text name = {encoder->tasks->names + task->name_offset, task->name_size};
     name = name.size > 0 ? name : (struct otrace_text){"task", 4};
-    begin_row(encoder, 'b', task->info.id, slices->slices[0].start_ns);
-    append_text(output, name);
+    begin_row(encoder, 'b', task->info.id, slices->slices[0].start_ns, name);
     APPEND(output, ",\"args\":{\"task\":");
     append_number(output, task->info.id);
     APPEND(output, ",\"parent\":");
@@ -138,8 +137,7 @@ static int write_task(struct otrace_chrome_tasks *encoder, uint64_t index) {
     APPEND(output, "}");
     end_row(output);
     int status = write_slices(encoder, task->info.id);
-    begin_row(encoder, 'e', task->info.id, end_ns);
-    append_text(output, name);
+    begin_row(encoder, 'e', task->info.id, end_ns, name);
     end_row(output);
     return status;
 }

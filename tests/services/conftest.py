@@ -18,9 +18,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness: plain modules beside the tests
 
+import devtools as devtools_harness
 import jaeger as jaeger_harness
 import pages as pages_harness
 import perfetto_ui
+from devtools import DevTools
 from jaeger import Jaeger
 from pages import Pages
 from perfetto_ui import PerfettoUI
@@ -62,6 +64,14 @@ def pages() -> Iterator[Pages]:
     """A real Chromium for pages that stand alone: visit(path, act)."""
     _need(perfetto_ui.missing_part())
     with pages_harness.run_pages() as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevTools]:
+    """The Performance panel's own parser: parse(rows), markers()."""
+    _need(perfetto_ui.missing_part())
+    with devtools_harness.run_devtools(tmp_path_factory.mktemp("devtools")) as running:
         yield running
 
 

@@ -220,3 +220,14 @@ def test_the_blocks_know_what_is_in_them(tmp_path, segment):
     for _ in blocks:
         pass
     assert (blocks.calls, blocks.first_ns) == (3, 50)
+
+
+def test_names_that_chromes_devtools_takes_for_its_own_are_kept_apart(tmp_path, segment):
+    segment.name(7, "Paint", "", "/app/main.py", 5)
+    segment.text(8, "firstPaint")
+    main = segment.thread()
+    main.call(7, 10, 20)
+    main.record(synth.INSTANT, 30, 8)
+    main.record(synth.INSTANT, 40, 6)
+    names = [row["name"] for row in rows_of(tmp_path, segment)]
+    assert names == ["Paint (python)", "firstPaint (instant)", "queue"]
