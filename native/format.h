@@ -105,6 +105,8 @@ struct otrace_meta {
     uint32_t reserved;
 };
 
+#define OTRACE_THREAD_GREENLET 1u /* one of the greenlets that its thread runs in turns */
+
 /* A thread; its counters are updated in place when its chunks are taken over. */
 struct otrace_meta_thread {
     struct otrace_meta meta;

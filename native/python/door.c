@@ -8,6 +8,7 @@
 #include "python/contexts.h"
 #include "python/events.h"
 #include "python/flows.h"
+#include "python/greenlets.h"
 #include "python/hook.h"
 #include "python/setprofile.h"
 #include "python/texts.h"
@@ -66,6 +67,7 @@ static int start(const struct otrace_record_options *options) {
     }
     otrace_tasks_begin_recording();
     otrace_flows_begin_recording();
+    otrace_greenlets_begin_recording();
     hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
                         otrace_callables_begin(changed) != 0
                     ? -1
@@ -105,6 +107,7 @@ int otrace_record_stop(void) {
     PyGILState_STATE gil = PyGILState_Ensure();
     if (hook_kind != 0) {
         otrace_hook_remove();
+        otrace_greenlets_end_recording();
         otrace_setprofile_unwrap();
         hook_kind = 0;
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "python/flows.h"
+#include "python/greenlets.h"
 #include "python/hook.h"
 
 static bool equals(struct otrace_text text, const char *literal) {
@@ -20,6 +21,7 @@ static const struct {
     {"asyncio.base_events", "BaseEventLoop.create_task", OTRACE_SPECIAL_MAKES_TASK},
     {"asyncio.tasks", "create_task", OTRACE_SPECIAL_MAKES_TASK},
     {"asyncio.taskgroups", "TaskGroup.create_task", OTRACE_SPECIAL_MAKES_TASK},
+    {"greenlet", "<module>", OTRACE_SPECIAL_GREENLET},
     {"concurrent.futures.thread", "_WorkItem.__init__", OTRACE_SPECIAL_SUBMITS},
     {"concurrent.futures.thread", "_WorkItem.run", OTRACE_SPECIAL_WORKS},
 };
@@ -65,6 +67,9 @@ void otrace_special_end(enum otrace_special special, PyObject *result) {
         break;
     case OTRACE_SPECIAL_MAKES_TASK:
         otrace_tasks_created(result);
+        break;
+    case OTRACE_SPECIAL_GREENLET:
+        otrace_greenlets_follow();
         break;
     case OTRACE_SPECIAL_WORKS:
         otrace_flows_worked();

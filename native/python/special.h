@@ -12,6 +12,7 @@ enum otrace_special {
     OTRACE_SPECIAL_THREAD_RENAMED, /* the setter of Thread.name */
     OTRACE_SPECIAL_MAKES_TASK,     /* returns a task */
     OTRACE_SPECIAL_SUBMITS,        /* _WorkItem.__init__: work for a thread of a pool */
+    OTRACE_SPECIAL_GREENLET,       /* the body of the module greenlet */
     OTRACE_SPECIAL_WORKS,          /* _WorkItem.run: such a thread does it */
 };
 

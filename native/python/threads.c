@@ -3,6 +3,7 @@
  * A name is read when the thread begins and ends (Thread._bootstrap_inner), when any thread is
  * renamed (the setter of Thread.name), and at the end of a recording. Attributes are read past
  * any __getattribute__ of a subclass, so that no Python code runs in here. */
+#include "python/greenlets.h"
 #include "python/hook.h"
 
 #include <string.h>
@@ -154,9 +155,14 @@ static void tell_open_frames(struct otrace_thread *thread, bool beginning) {
 void otrace_threads_started(struct otrace_thread *thread, bool beginning) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    thread->ident = (uint64_t)PyThread_get_thread_ident();
-    refresh_name(thread);
-    if (thread->name_hash == 0 && thread->os_tid == (uint32_t)getpid()) {
+    if (thread->greenlet != 0) {
+        otrace_greenlets_started(thread);
+    } else {
+        thread->ident = (uint64_t)PyThread_get_thread_ident();
+        refresh_name(thread);
+        otrace_greenlets_follow();
+    }
+    if (thread->greenlet == 0 && thread->name_hash == 0 && thread->os_tid == (uint32_t)getpid()) {
         /* What `threading` will call it once it is imported. */
         otrace_names_note(OTRACE_META_THREAD_NAME, thread->id, otrace_text_literal("MainThread"),
                           (struct otrace_text){"", 0});

@@ -48,13 +48,44 @@ static void give(struct otrace_thread *thread) {
     shared->free = thread;
 }
 
+/* Under states_mutex. */
+static void end(struct otrace_thread *thread) {
+    otrace_thread_exited(thread);
+    give(thread);
+}
+
+static void end_those_beside(const struct otrace_thread *owner) {
+    struct otrace_thread *next;
+    for (struct otrace_thread *thread = shared->in_use; thread != NULL; thread = next) {
+        next = thread->next;
+        if (thread->owner == owner) {
+            end(thread);
+        }
+    }
+}
+
 static void on_thread_exit(void *value) {
     /* In a child, a value may be left from the parent's thread: its state was wiped. */
     if (otrace_states_alive() && otrace_states_owns(value)) {
         pthread_mutex_lock(&shared->states_mutex);
-        otrace_thread_exited(value);
-        give(value);
+        end_those_beside(value);
+        end(value);
         pthread_mutex_unlock(&shared->states_mutex);
+    }
+}
+
+void otrace_states_give(struct otrace_thread *thread) {
+    struct otrace_thread *now = otrace_thread_self;
+    pthread_mutex_lock(&shared->states_mutex);
+    end(thread);
+    pthread_mutex_unlock(&shared->states_mutex);
+    otrace_thread_self = now;
+}
+
+void otrace_states_go_home(void) {
+    struct otrace_thread *home = shared == NULL ? NULL : pthread_getspecific(thread_key);
+    if (home != NULL && otrace_states_owns(home)) {
+        otrace_thread_self = home;
     }
 }
 
@@ -95,7 +126,7 @@ static struct otrace_thread *carve(void) {
     return thread;
 }
 
-struct otrace_thread *otrace_states_take(void) {
+static struct otrace_thread *take(struct otrace_thread *owner) {
     pthread_mutex_lock(&shared->states_mutex);
     struct otrace_thread *thread = shared->free;
     if (thread != NULL) {
@@ -106,13 +137,43 @@ struct otrace_thread *otrace_states_take(void) {
     if (thread != NULL) {
         memset(thread, 0, sizeof *thread);
         thread->taken = true;
+        thread->owner = owner;
         thread->next = shared->in_use;
         shared->in_use = thread;
     }
     pthread_mutex_unlock(&shared->states_mutex);
+    return thread;
+}
+
+struct otrace_thread *otrace_states_take(void) {
+    struct otrace_thread *thread = take(NULL);
     if (thread != NULL) {
         pthread_setspecific(thread_key, thread);
     }
+    return thread;
+}
+
+struct otrace_thread *otrace_states_take_beside(void) {
+    return take(pthread_getspecific(thread_key));
+}
+
+void otrace_states_put_aside(struct otrace_thread *thread) {
+    pthread_mutex_lock(&shared->states_mutex);
+    thread->aside = true;
+    pthread_mutex_unlock(&shared->states_mutex);
+}
+
+struct otrace_thread *otrace_states_take_again(void) {
+    const struct otrace_thread *owner = pthread_getspecific(thread_key);
+    pthread_mutex_lock(&shared->states_mutex);
+    struct otrace_thread *thread = shared->in_use;
+    while (thread != NULL && !(thread->aside && thread->owner == owner)) {
+        thread = thread->next;
+    }
+    if (thread != NULL) {
+        thread->aside = false;
+    }
+    pthread_mutex_unlock(&shared->states_mutex);
     return thread;
 }
 

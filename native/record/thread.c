@@ -350,7 +350,7 @@ void otrace_thread_arrive(struct otrace_flow flow) {
 
 /* ---- registration ---- */
 
-static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid) {
+static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid, bool greenlet) {
     struct otrace_segment *segment = &otrace_recorder.segment;
     struct otrace_meta *meta = otrace_segment_meta_room(segment, sizeof(struct otrace_meta_thread));
     if (meta == NULL) {
@@ -361,6 +361,7 @@ static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid) {
     meta->type = OTRACE_META_THREAD;
     meta->id = id;
     thread->os_tid = os_tid;
+    thread->flags = greenlet ? OTRACE_THREAD_GREENLET : 0;
     thread->start_tick = otrace_clock_ticks();
     otrace_segment_meta_publish(segment, meta);
     return thread;
@@ -379,11 +380,10 @@ static bool set_up(struct otrace_thread *thread) {
     thread->cursor = thread->limit = NULL;
     thread->last_tick = 0;
     thread->span = thread->context_version = 0;
-    thread->arriving.number = 0;
     thread->chunk_silent = thread->chunk_implicit = thread->chunk_silent_ends = 0;
     otrace_recorder_lock();
     uint32_t id = otrace_recorder.next_thread_id;
-    thread->meta = publish_meta(id, thread->os_tid);
+    thread->meta = publish_meta(id, thread->os_tid, thread->greenlet != 0);
     if (thread->meta != NULL) {
         otrace_recorder.next_thread_id++;
         thread->id = id;
@@ -443,4 +443,5 @@ void otrace_thread_detach(struct otrace_thread *thread) {
     thread->id = 0;
     thread->meta = NULL;
     thread->cursor = thread->limit = NULL;
+    thread->arriving.number = 0;
 }

@@ -89,11 +89,15 @@ struct otrace_thread {
     uint32_t async_count, async_capacity;
     struct otrace_flow arriving; /* at the next begin: until then all goes the slow path */
 
-    bool taken;                 /* by states.c */
-    struct otrace_thread *next; /* by states.c, under its mutex */
+    uint32_t greenlet;           /* the number of the greenlet that it is of; 0: the thread's own */
+    bool shared;                 /* by greenlets one after the other, from that one on */
+    struct otrace_thread *owner; /* by states.c: the thread's own, when this is one beside it */
+    bool taken, aside;           /* by states.c */
+    struct otrace_thread *next;  /* by states.c, under its mutex */
 };
 
-/* Never NULL: threads that are not registered point to a state that takes the slow path. */
+/* Never NULL: threads that are not registered point to a state that takes the slow path. A greenlet
+ * has one too, as if it were a thread; what runs is what this points to. */
 extern __thread struct otrace_thread *otrace_thread_self
     __attribute__((tls_model("initial-exec"), visibility("hidden")));
 
