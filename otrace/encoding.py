@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from otrace.recording._lib import check, ffi, lib
+from otrace.recording._lib import blocks_of, check, ffi, lib
 
 if TYPE_CHECKING:
     from otrace.recording import Process, Track
@@ -25,24 +25,18 @@ class Blocks:
     """
 
     def __init__(self, track: Track, encoder: str, cursor: Any, block_size: int) -> None:
-        self._advance = getattr(lib, f"otrace_{encoder}_next")
+        advance = getattr(lib, f"otrace_{encoder}_next")
         self._get_encoded = getattr(lib, f"otrace_{encoder}_encoded")
         self._cursor = ffi.gc(cursor, getattr(lib, f"otrace_{encoder}_free"))
         self._track = track  # holds the segment and the clock
-        self._memory = bytearray(block_size)
-        self._block = ffi.from_buffer("char[]", self._memory, require_writable=True)
-        self._written = ffi.new("size_t *")
+        self._blocks = blocks_of(advance, self._cursor, _what(track), block_size)
         self._encoded = ffi.new("struct otrace_encoded *")
 
     def __iter__(self) -> Iterator[memoryview]:
         return self
 
     def __next__(self) -> memoryview:
-        status = self._advance(self._cursor, self._block, len(self._memory), self._written)
-        check(status, _what(self._track))
-        if self._written[0] == 0:
-            raise StopIteration
-        return memoryview(self._memory)[: self._written[0]]
+        return next(self._blocks)
 
     @property
     def calls(self) -> int:
@@ -188,16 +182,9 @@ class SpeedscopeEvents:
 
     def blocks(self, block_size: int = BLOCK_SIZE) -> Iterator[memoryview]:
         """The text, block by block; once."""
-        memory = bytearray(block_size)
-        block = ffi.from_buffer("char[]", memory, require_writable=True)
-        written = ffi.new("size_t *")
-        view = memoryview(memory)
-        while True:
-            status = lib.otrace_speedscope_next(self._native, block, block_size, written)
-            check(status, _what(self._track))
-            if written[0] == 0:
-                break
-            yield view[: written[0]]
+        yield from blocks_of(
+            lib.otrace_speedscope_next, self._native, _what(self._track), block_size
+        )
         self.calls = int(lib.otrace_speedscope_calls(self._native))
         self.end_ns = int(lib.otrace_speedscope_end(self._native))
 

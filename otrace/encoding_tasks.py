@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from otrace.recording._lib import check, ffi, lib
+from otrace.recording._lib import blocks_of, check, ffi, lib
 
 if TYPE_CHECKING:
     from otrace.recording import Process
@@ -39,7 +39,8 @@ def perfetto_task_blocks(
     out = ffi.new("struct otrace_perfetto_tasks **")
     status = lib.otrace_perfetto_tasks_new(process._segment, process._clock, description, out)
     check(status, what)
-    yield from _blocks("perfetto", out[0], what, block_size)
+    cursor = ffi.gc(out[0], lib.otrace_perfetto_tasks_free)
+    yield from blocks_of(lib.otrace_perfetto_tasks_next, cursor, what, block_size)
 
 
 def chrome_task_blocks(
@@ -53,17 +54,5 @@ def chrome_task_blocks(
     out = ffi.new("struct otrace_chrome_tasks **")
     status = lib.otrace_chrome_tasks_new(process._segment, process._clock, pid, tid, out)
     check(status, what)
-    yield from _blocks("chrome", out[0], what, block_size)
-
-
-def _blocks(encoder: str, cursor: Any, what: str, block_size: int) -> Iterator[memoryview]:
-    advance = getattr(lib, f"otrace_{encoder}_tasks_next")
-    cursor = ffi.gc(cursor, getattr(lib, f"otrace_{encoder}_tasks_free"))
-    memory = bytearray(block_size)
-    block = ffi.from_buffer("char[]", memory, require_writable=True)
-    written = ffi.new("size_t *")
-    while True:
-        check(advance(cursor, block, len(memory), written), what)
-        if written[0] == 0:
-            return
-        yield memoryview(memory)[: written[0]]
+    cursor = ffi.gc(out[0], lib.otrace_chrome_tasks_free)
+    yield from blocks_of(lib.otrace_chrome_tasks_next, cursor, what, block_size)

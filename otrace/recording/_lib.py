@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from otrace._native import ffi, lib
 from otrace.errors import RecordingError
 
-__all__ = ["check", "ffi", "lib", "open_segment", "text"]
+__all__ = ["blocks_of", "check", "ffi", "lib", "open_segment", "text"]
 
 _CAUSES = {
     lib.OTRACE_READ_EMPTY: "it is empty: the process ended before it recorded anything",
@@ -29,6 +30,24 @@ def check(status: int, what: str) -> None:
     if status == lib.OTRACE_READ_NO_MEMORY:
         raise MemoryError(f"no memory to read {what}")
     raise RecordingError(f"cannot read {what}: the reader failed with status {status}")
+
+
+def blocks_of(
+    advance: Callable[[Any, Any, int, Any], int], cursor: Any, what: str, block_size: int
+) -> Iterator[memoryview]:
+    """What a native cursor writes, block by block until its end. Raises RecordingError.
+
+    A block is valid until the next one is asked for: write it, or copy it.
+    """
+    memory = bytearray(block_size)
+    block = ffi.from_buffer("char[]", memory, require_writable=True)
+    written = ffi.new("size_t *")
+    view = memoryview(memory)
+    while True:
+        check(advance(cursor, block, block_size, written), what)
+        if written[0] == 0:
+            return
+        yield view[: written[0]]
 
 
 def _allow_more_files() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from otrace.recording._lib import check, ffi, lib, text
+from otrace.recording._lib import blocks_of, check, ffi, lib, text
 from otrace.recording.batches import BATCH_ROWS, CallBatch, read_batches
 from otrace.recording.functions import Functions
 from otrace.recording.tasks import Tasks
@@ -235,17 +235,10 @@ class Process:
         chunks.
         """
         out = ffi.new("struct otrace_dump **")
-        written = ffi.new("size_t *")
-        block = ffi.new("char[]", DUMP_BLOCK)
         check(lib.otrace_dump_new(self._segment, out), self.path)
-        try:
-            while True:
-                check(lib.otrace_dump_next(out[0], block, DUMP_BLOCK, written), self.path)
-                if written[0] == 0:
-                    return
-                yield bytes(ffi.buffer(block, written[0]))
-        finally:
-            lib.otrace_dump_free(out[0])
+        cursor = ffi.gc(out[0], lib.otrace_dump_free)
+        for block in blocks_of(lib.otrace_dump_next, cursor, self.path, DUMP_BLOCK):
+            yield bytes(block)
 
     def _info(self) -> Any:
         raw = ffi.new("struct otrace_segment_info *")
