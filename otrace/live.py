@@ -18,9 +18,9 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Protocol, runtime_checkable
 
+from otrace.beside import Beside, fork_beside
 from otrace.errors import ExportError, OtraceError
 from otrace.exporting import Exporter, ExportResult
-from otrace.witness import close_all_but, pipe
 
 LONGEST_PAUSE_S = 60.0  # between readings, while they fail
 SAY_AGAIN_S = 300.0
@@ -59,10 +59,8 @@ class Following(Protocol):
 class LiveExport:
     """The process that sends, seen from the supervisor."""
 
-    def __init__(self, pid: int, orders: int, answers: int) -> None:
-        self._pid = pid
-        self._orders = orders
-        self._answers = answers
+    def __init__(self, process: Beside) -> None:
+        self._process = process
 
     @classmethod
     def start(
@@ -76,26 +74,13 @@ class LiveExport:
         """Fork it. None when the exporter does not follow programs, or no process can be had."""
         if not isinstance(exporter, Following) or exporter.follows(options) <= 0:
             return None
-        order_end, orders = pipe()
-        answers, answer_end = pipe()
-        try:
-            pid = os.fork()
-        except OSError:
-            pid = -1
-        if pid == 0:
-            try:
-                close_all_but(0, 1, 2, order_end, answer_end)
-                answer = serve(exporter, target, options, path, Orders(order_end), say)
-                os.write(answer_end, json.dumps(answer).encode())
-            finally:
-                os._exit(0)
-        os.close(order_end)
-        os.close(answer_end)
-        if pid < 0:
-            os.close(orders)
-            os.close(answers)
-            return None
-        return cls(pid, orders, answers)
+
+        def live(orders: int, answers: int) -> None:
+            answer = serve(exporter, target, options, path, Orders(orders), say)
+            os.write(answers, json.dumps(answer).encode())
+
+        process = fork_beside(live, 0, 1, 2)
+        return None if process is None else cls(process)
 
     def finish(self) -> ExportResult | None:
         """Have the rest sent. None: nothing was sent, all is still to be exported.
@@ -104,25 +89,19 @@ class LiveExport:
         """
         try:
             with suppress(OSError):  # it is gone
-                os.write(self._orders, FINISH)
-            with open(self._answers, "rb", closefd=False) as file:
+                os.write(self._process.orders, FINISH)
+            with open(self._process.answers, "rb", closefd=False) as file:
                 answer = file.read()
         except BaseException:
             with suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self._process.pid, signal.SIGKILL)
             raise
         finally:
-            self._close()
+            self._process.close()
         told = json.loads(answer) if answer else {}
         if "error" in told:
             raise ExportError(told["error"])
         return ExportResult(**told) if told else None
-
-    def _close(self) -> None:
-        os.close(self._orders)
-        os.close(self._answers)
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
 
 
 class Orders:

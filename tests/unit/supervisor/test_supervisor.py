@@ -55,7 +55,6 @@ def test_the_witness_holds_nothing_open(witness):
 
 
 def test_the_witness_ends_with_its_pipe(witness):
-    pid = witness.pid
-    os.close(witness._asking)
-    assert os.waitpid(pid, 0) == (pid, 0)
-    witness._asking = os.open(os.devnull, os.O_RDONLY)
+    with open(os.devnull) as null:
+        os.dup2(null.fileno(), witness._process.orders)
+    assert os.waitpid(witness.pid, 0) == (witness.pid, 0)
