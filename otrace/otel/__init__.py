@@ -8,6 +8,8 @@ roots.py       a local trace while its spans are open
 ring.py        the recording that is always on
 worker.py      one thread that reads the ring; capture.py: what it reads
 outbox.py      one thread that sends; ways.py: over otrace's OTLP, or the service's own exporter
+stats.py       counters; metrics.py: the same for OpenTelemetry
+exits.py       processes that run no exit handlers
 
 Importing `otrace` imports nothing of this; importing this imports the OpenTelemetry SDK.
 """

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -51,7 +52,7 @@ class Way(Protocol):
 
 
 class Outbox:
-    """Parcels on their way. `put` never waits."""
+    """Parcels on their way, once it is open. `put` never waits."""
 
     def __init__(self, way: Way, max_bytes: int) -> None:
         self._way = way
@@ -64,6 +65,16 @@ class Outbox:
         self._thread: threading.Thread | None = None
         self._log = RareLog()
 
+    def open(self) -> bool:
+        """Start the thread, if it is not there; False when no thread can be had any more."""
+        with self._condition:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="otrace-send", daemon=True)
+                with suppress(RuntimeError):  # the interpreter ends
+                    thread.start()
+                    self._thread = thread
+            return self._thread is not None
+
     def put(self, parcel: Parcel) -> None:
         """Add a parcel; the oldest go when there is no room."""
         with self._condition:
@@ -71,9 +82,6 @@ class Outbox:
             self._bytes += parcel.size
             while self._bytes > self._max_bytes or (self._stopping.is_set() and self._parcels):
                 self._drop(self._parcels.popleft())
-            if self._thread is None and not self._stopping.is_set():
-                self._thread = threading.Thread(target=self._run, name="otrace-send", daemon=True)
-                self._thread.start()
             self._condition.notify_all()
 
     def flush(self, deadline: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -17,7 +18,7 @@ from opentelemetry.trace import StatusCode
 from otrace import config
 from otrace._events import note_span
 from otrace.errors import ConfigError, OtraceError
-from otrace.otel import current, ring
+from otrace.otel import current, exits, metrics, ring
 from otrace.otel import stats as counters
 from otrace.otel.capture import Limits, read
 from otrace.otel.outbox import Outbox, Parcel
@@ -93,13 +94,18 @@ class OtraceSpanProcessor(SpanProcessor):
             raise ConfigError(f"queue_size is {queue_size!r}: {error}") from None
         self._shutdown_timeout = shutdown_timeout
         self._begin()
+        metrics.offer()
         self._recording = self._record(recording)
         ours = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _forked(ours()))
+        atexit.register(lambda: _exiting(ours()))  # before the ring's, which is older
+        exits.add(self, shutdown_timeout)
 
     def _begin(self) -> None:
         """The state of one process; a forked child begins anew."""
         self._pid = os.getpid()
+        self._ended = False
+        self._deadline: float | None = None  # of the end, once it has begun
         self._open: dict[int, LocalRoot] = {}
         self._roots: OrderedDict[int, LocalRoot] = OrderedDict()
         self._lock = threading.Lock()
@@ -180,11 +186,13 @@ class OtraceSpanProcessor(SpanProcessor):
         with self._lock:
             self._roots.pop(root.span_id, None)
         trigger = self._trigger(span, (end_ns - root.start_ns) / 1e9)
-        if trigger is not None:
+        if trigger is not None and self._recording:
             suppressed = 0 if self._limit is None else self._limit.take(span.name)
             if suppressed is None:
                 counters.count("suppressed")
-            elif self._worker.submit(Job(root, span, end_ns, trigger, suppressed)):
+            elif self._outbox.open() and self._worker.submit(
+                Job(root, span, end_ns, trigger, suppressed)
+            ):
                 return
             else:
                 counters.count("skipped")
@@ -253,11 +261,26 @@ class OtraceSpanProcessor(SpanProcessor):
             done = self._next.force_flush(left) and done
         return done
 
+    def end_recording(self) -> None:
+        """Send what was kept so far; from now on spans only pass through."""
+        deadline = self._end_by()
+        self._worker.flush(deadline)
+        self._recording = False
+        self._outbox.flush(deadline)
+
+    def _end_by(self) -> float:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._shutdown_timeout
+        return self._deadline
+
     def shutdown(self) -> None:
         """Send what can be sent within `shutdown_timeout` seconds, then stop."""
         if os.getpid() != self._pid:
             self._begin()
-        deadline = time.monotonic() + self._shutdown_timeout
+        if self._ended:
+            return
+        self._ended = True
+        deadline = self._end_by()
         self._recording = False
         self._worker.close(deadline)
         for root in list(self._roots.values()):
@@ -274,3 +297,10 @@ def _forked(processor: OtraceSpanProcessor | None) -> None:
     counters.reset()
     if processor is not None:
         processor._begin()
+        exits.after_fork()
+
+
+def _exiting(processor: OtraceSpanProcessor | None) -> None:
+    """The ring ends next. The provider may be shut down later, or never."""
+    if processor is not None:
+        processor.end_recording()

@@ -50,16 +50,18 @@ class Worker:
         self._log = RareLog()
 
     def submit(self, job: Job) -> bool:
-        """Take a job; False when too many wait."""
+        """Take a job; False when too many wait, or the interpreter ends."""
         with self._condition:
             if self._stopped or len(self._jobs) >= JOBS_MAX:
                 return False
-            self._jobs.append(job)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="otrace-capture", daemon=True
-                )
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="otrace-capture", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+            self._jobs.append(job)
             self._condition.notify_all()
             return True
 

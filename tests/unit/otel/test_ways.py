@@ -103,6 +103,7 @@ def test_the_outbox_is_bounded_in_bytes_and_drops_the_oldest() -> None:
     reset()
     way = Hanging(threading.Event())
     box = Outbox(way, max_bytes=parcel(block((1, 2))).size * 3 + 10)
+    assert box.open()
     box.put(parcel(block((1, 2))))
     assert way.begun.wait(10)
     for number in range(10):
@@ -125,6 +126,7 @@ class Refusing:
 def test_failures_are_one_line(caplog: pytest.LogCaptureFixture) -> None:
     reset()
     box = Outbox(Refusing(), max_bytes=1 << 20)
+    assert box.open()
     for _ in range(5):
         box.put(parcel(block((1, 2))))
     box.close(deadline=outbox.time.monotonic() + 10)
