@@ -276,6 +276,14 @@ OPTIONS = (
         "Leave out calls nested deeper than this; 0 for no limit.",
     ),
     Option(
+        "loop_lag_ns",
+        DURATION,
+        0,
+        "--loop-lag",
+        "Mark event loops that are blocked for this long, such as 50ms.",
+        keyword="loop_lag",
+    ),
+    Option(
         "buffer_size",
         SIZE,
         1 << 30,
@@ -311,6 +319,7 @@ class Options:
     stdlib: bool
     min_duration_ns: int
     max_depth: int
+    loop_lag_ns: int
     buffer_size: int
     follow: bool
     session_dir: str | None

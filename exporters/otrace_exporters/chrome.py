@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Arrow, Shown, arrows
 from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.loop_lag import chrome_row, lags_of
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class ChromeExporter(FileExporter):
             for process, pid, tid in main_threads(tracks) if options["tasks"] else ():
                 for block in chrome_task_blocks(process, pid=pid, tid=tid):
                     output.write(block)
+            for row in lag_rows(recording, shown):
+                output.write(row + b",\n")
             for arrow in arrows(recording, shown):
                 for row in flow_rows(arrow):
                     output.write(row + b",\n")
@@ -98,6 +101,15 @@ def main_threads(tracks: list[tuple[Track, int, int]]) -> Iterator[tuple[Process
 def metadata(name: str, pid: int, tid: int, args: Mapping[str, object]) -> bytes:
     """A metadata row."""
     return encode({"ph": "M", "pid": pid, "tid": tid, "name": name, "args": args})
+
+
+def lag_rows(recording: Recording, tracks: list[Shown[tuple[int, int]]]) -> Iterator[bytes]:
+    """Blocked event loops, if they are to be shown."""
+    places = {id(shown.track): shown.place for shown in tracks}
+    for process in recording.processes:
+        for item in lags_of(process, recording):
+            pid, tid = places[id(item.track)]
+            yield encode(chrome_row(item, pid, tid, (item.time_ns + BASE_NS) / 1000))
 
 
 def flow_rows(arrow: Arrow[tuple[int, int]]) -> Iterator[bytes]:

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Shown, arrows
 from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.loop_lag import (
+    LagValue,
+    lags_of,
+    perfetto_counter,
+    perfetto_packet,
+)
 from otrace_exporters.numbers import Numbers, estimate_calls
 
 if TYPE_CHECKING:
-    from otrace.recording import Recording
+    from otrace.recording import Process, Recording
 
 BYTES_A_CALL = 27  # for the progress bar alone
 SEQUENCES_A_TRACK = 2
 PROCESS_SEQUENCE = 1
 FIRST_TRACK_SEQUENCE = 2
+LAG_COUNTERS = 1 << 40  # uuids of counters: this, or-ed with the thread's
 
 TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops on tracks of their own.")
 
@@ -88,9 +95,28 @@ class PerfettoExporter(FileExporter):
                     ):
                         output.write(block)
                     sequence += 1
+                mine = {id(one.track): one.place for one in shown}
+                for packet in lag_packets(process, recording, mine, process_uuid):
+                    output.write(packet)
             for packet in flow_packets(recording, shown):
                 output.write(packet)
         return ExportResult(target, calls, output.written)
+
+
+def lag_packets(
+    process: Process, recording: Recording, places: Mapping[int, int], process_uuid: int
+) -> Iterator[bytes]:
+    """Blocked event loops, if they are to be shown: on the threads' tracks, and as counters."""
+    counters: set[int] = set()
+    for item in lags_of(process, recording):
+        uuid = places[id(item.track)]
+        if isinstance(item, LagValue):
+            thread, uuid = uuid, LAG_COUNTERS | uuid
+            if thread not in counters:
+                counters.add(thread)
+                yield perfetto_counter(item.track, uuid, process_uuid, PROCESS_SEQUENCE)
+        mono_ns = recording.start_mono_ns + item.time_ns
+        yield perfetto_packet(item, uuid, PROCESS_SEQUENCE, mono_ns)
 
 
 def flow_packets(recording: Recording, shown: list[Shown[int]]) -> Iterator[bytes]:

@@ -33,3 +33,28 @@ def test_submitted_work(tmp_path: Path, perfetto: PerfettoUI) -> None:
             assert row["submit"].endswith("submit_" + name)
         assert row["queued"] * 1000 <= notes[name]["began"] - notes[name]["before"]
     assert sum(row["submit"] is not None for row in arrows.values()) >= 6
+
+
+def test_blocked_loops(tmp_path: Path, perfetto: PerfettoUI) -> None:
+    program = PROGRAM.parent / "blocked.py"
+    words = ("--loop-lag", "100ms", "-o", "t.pftrace", str(program), "notes.json")
+    done = otrace_run(tmp_path, *words)
+    assert done.returncode == 0, done.stderr
+    with perfetto.open(tmp_path / "t.pftrace") as trace:
+        assert trace.stats() == {}
+        marks = trace.query(
+            "select slice.name, extract_arg(arg_set_id, 'debug.task') task, "
+            "extract_arg(arg_set_id, 'debug.blocked_us') us, thread.name thread "
+            "from slice join thread_track on thread_track.id = slice.track_id "
+            "join thread using (utid) where slice.category = 'loop'"
+        )
+        values = trace.query(
+            "select value, unit from counter join counter_track track on track.id = track_id "
+            "where track.name = 'loop lag: MainThread' order by ts"
+        )
+    assert {row["thread"] for row in marks} == {"MainThread"}
+    assert "rude" in {row["task"] for row in marks if row["name"] == "slow callback"}
+    blocked = [row["us"] for row in marks if row["name"] == "loop blocked"]
+    assert len(blocked) >= 3
+    assert sorted(row["value"] for row in values) == sorted([*blocked, *(0 for _ in blocked)])
+    assert {row["unit"] for row in values} == {"µs"}

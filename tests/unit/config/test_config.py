@@ -111,6 +111,7 @@ def test_options_survive_the_environment():
         stdlib=False,
         min_duration_ns=1234,
         max_depth=7,
+        loop_lag_ns=50_000_000,
         buffer_size=1 << 20,
         follow=False,
         session_dir="/dev/shm",
