@@ -231,13 +231,31 @@ uint32_t otrace_callable_type_id(PyTypeObject *type) {
     return otrace_callable_find((PyObject *)type, otrace_key_of_type(type))->id;
 }
 
-static PyObject *hidden[16]; /* owned */
+static PyObject *hidden[64]; /* owned; one of a kind */
 static size_t hidden_count;
 
 void otrace_callable_hide(PyObject *callable) {
-    if (hidden_count < sizeof hidden / sizeof *hidden) {
+    const void *key = otrace_callable_key(callable).key;
+    bool known = false;
+    for (size_t i = 0; i < hidden_count && !known; i++) {
+        known = otrace_callable_key(hidden[i]).key == key;
+    }
+    if (!known && hidden_count < sizeof hidden / sizeof *hidden) {
         hidden[hidden_count++] = Py_NewRef(callable);
     }
+}
+
+int otrace_functions_publish(PyObject *namespace, PyMethodDef *functions) {
+    for (PyMethodDef *def = functions; def->ml_name != NULL; def++) {
+        PyObject *function = PyCFunction_New(def, NULL);
+        if (function == NULL || PyDict_SetItemString(namespace, def->ml_name, function) != 0) {
+            Py_XDECREF(function);
+            return -1;
+        }
+        otrace_callable_hide(function);
+        Py_DECREF(function);
+    }
+    return 0;
 }
 
 int otrace_callables_begin(bool filter_changed) {

@@ -89,4 +89,7 @@ int otrace_callables_begin(bool filter_changed);
 /* Calls of this function (otrace's own) are never recorded. */
 void otrace_callable_hide(PyObject *callable);
 
+/* Puts functions of otrace's own into `namespace`, hidden. Returns 0, or -1 with an exception. */
+int otrace_functions_publish(PyObject *namespace, PyMethodDef *functions);
+
 #endif

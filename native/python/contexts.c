@@ -116,14 +116,5 @@ static PyMethodDef functions[] = {
 };
 
 int otrace_contexts_publish(PyObject *namespace) {
-    for (PyMethodDef *def = functions; def->ml_name != NULL; def++) {
-        PyObject *function = PyCFunction_New(def, NULL);
-        if (function == NULL || PyDict_SetItemString(namespace, def->ml_name, function) != 0) {
-            Py_XDECREF(function);
-            return -1;
-        }
-        otrace_callable_hide(function);
-        Py_DECREF(function);
-    }
-    return 0;
+    return otrace_functions_publish(namespace, functions);
 }

@@ -324,19 +324,6 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static int publish_functions(PyObject *namespace) {
-    for (PyMethodDef *def = functions; def->ml_name != NULL; def++) {
-        PyObject *function = PyCFunction_New(def, NULL);
-        if (function == NULL || PyDict_SetItemString(namespace, def->ml_name, function) != 0) {
-            Py_XDECREF(function);
-            return -1;
-        }
-        otrace_callable_hide(function);
-        Py_DECREF(function);
-    }
-    return 0;
-}
-
 static void hide_methods(void) {
     for (PyMethodDef *def = event_methods; def->ml_name != NULL; def++) {
         PyObject *method = PyDict_GetItemString(event_type.tp_dict, def->ml_name);
@@ -347,7 +334,7 @@ static void hide_methods(void) {
 }
 
 int otrace_events_publish(PyObject *namespace, PyObject *decorate) {
-    if (PyType_Ready(&event_type) != 0 || publish_functions(namespace) != 0) {
+    if (PyType_Ready(&event_type) != 0 || otrace_functions_publish(namespace, functions) != 0) {
         return -1;
     }
     hide_methods();

@@ -24,12 +24,5 @@ int64_t otrace_perfetto_flow(const struct otrace_perfetto_flow *flow, char *buff
     otrace_message_end(&message, legacy);
     otrace_message_end(&message, event);
     otrace_message_end(&message, packet);
-    int64_t result = message.failed            ? OTRACE_READ_NO_MEMORY
-                     : message.size > capacity ? OTRACE_READ_ARGUMENT
-                                               : (int64_t)message.size;
-    if (result > 0) {
-        memcpy(buffer, message.bytes, message.size);
-    }
-    free(message.bytes);
-    return result;
+    return otrace_message_finish(&message, buffer, capacity);
 }

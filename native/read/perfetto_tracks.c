@@ -122,14 +122,7 @@ int64_t otrace_perfetto_process(uint64_t process_uuid, uint32_t pid, const char 
     otrace_message_end(&message, process);
     otrace_message_end(&message, descriptor);
     otrace_message_end(&message, packet);
-    int64_t result = message.failed            ? OTRACE_READ_NO_MEMORY
-                     : message.size > capacity ? OTRACE_READ_ARGUMENT
-                                               : (int64_t)message.size;
-    if (result > 0) {
-        memcpy(buffer, message.bytes, message.size);
-    }
-    free(message.bytes);
-    return result;
+    return otrace_message_finish(&message, buffer, capacity);
 }
 
 /* ---- tracks beside the thread's ---- */

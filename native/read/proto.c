@@ -2,6 +2,8 @@
 
 #include "read/text.h"
 
+#include "api_read.h"
+
 #define LENGTH_BYTES 4u
 
 char *otrace_message_reserve(struct otrace_message *message, size_t size) {
@@ -63,4 +65,16 @@ void otrace_message_text(struct otrace_message *message, uint32_t field, const c
         message->size = (size_t)(otrace_write_utf8(to, text, size) - message->bytes);
         otrace_message_end(message, begun);
     }
+}
+
+int64_t otrace_message_finish(struct otrace_message *message, char *buffer, size_t capacity) {
+    int64_t result = message->failed            ? OTRACE_READ_NO_MEMORY
+                     : message->size > capacity ? OTRACE_READ_ARGUMENT
+                                                : (int64_t)message->size;
+    if (result > 0) {
+        memcpy(buffer, message->bytes, message->size);
+    }
+    free(message->bytes);
+    memset(message, 0, sizeof *message);
+    return result;
 }

@@ -32,6 +32,8 @@ struct otrace_message {
 char *otrace_message_reserve(struct otrace_message *message, size_t size);
 void otrace_message_bytes(struct otrace_message *message, uint32_t field, const void *bytes,
                           size_t size);
+/* Copies the message into the buffer and frees it: its size, or a negative status. */
+int64_t otrace_message_finish(struct otrace_message *message, char *buffer, size_t capacity);
 /* Text as valid UTF-8. */
 void otrace_message_text(struct otrace_message *message, uint32_t field, const char *text,
                          size_t size);
