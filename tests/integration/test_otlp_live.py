@@ -162,6 +162,36 @@ def test_a_collector_that_refuses_for_a_while(otrace: Otrace, answer: Answer | N
     assert otrace.sessions() == []
 
 
+def test_what_is_refused_for_ever_holds_nothing_up(otrace: Otrace) -> None:
+    """A collector that refuses one request for what is in it: those behind it arrive."""
+
+    refusals = threading.Semaphore(0)
+
+    def answer(number: int, request: ExportTraceServiceRequest) -> Answer | None:
+        if jobs_in([request]) != [2]:
+            return wanted(number, request)
+        refusals.release()
+        return Answer(400, b"bad")
+
+    wanted = Wanted(lambda number: Answer())
+    with receiving(answer) as receiver:
+        with running(otrace, receiver.url) as process:
+            handle(process, 1)
+            wanted.wait([1])
+            handle(process, 2)
+            assert refusals.acquire(timeout=WAIT_S)
+            assert refusals.acquire(timeout=WAIT_S)
+            handle(process, 3)
+            wanted.wait([1, 3])
+            errors = end(process)
+        refused = [request for request in receiver.requests if jobs_in([request]) == [2]]
+    assert len(refused) == 2
+    (line,) = errors.splitlines()
+    assert f"{len(spans(refused[:1]))} spans rejected by the receiver" in line
+    assert "it answered 400 Bad Request: bad" in line
+    assert otrace.sessions() == []
+
+
 def numbers_of(requests: list[ExportTraceServiceRequest], name: str) -> list[dict[str, int]]:
     """The attributes with numbers of all roots of this name."""
     return [

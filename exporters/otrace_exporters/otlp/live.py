@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from otrace import __version__
 from otrace.encoding_otlp import tick_at
+from otrace.errors import ExportError
 from otrace.exporting import ExportResult
 from otrace_exporters.otlp import facts, live_parts, request_traces, resource
-from otrace_exporters.otlp.batches import TARGET, Spans, pack
+from otrace_exporters.otlp.batches import TARGET, Batch, Spans, pack
 from otrace_exporters.otlp.configuration import Configuration
 from otrace_exporters.otlp.context import parent_from
 from otrace_exporters.otlp.entries import Entries
@@ -105,6 +106,7 @@ class LiveSender:
         message = f"{sender.spans:,} spans in {self._traces:,} traces"
         if sender.rejected:
             message += f"; {sender.rejected:,} spans rejected by the receiver"
+        message = "; ".join([message, *(f"the receiver says: {said}" for said in sender.warnings)])
         calls = self._totals.sent + self._totals.collapsed
         return ExportResult(self._configuration.shown, calls, sender.size, message)
 
@@ -119,8 +121,22 @@ class LiveSender:
     def _flush(self) -> None:
         while self._waiting:
             batch = next(pack(self._waiting))
-            self._connected().send(batch)
+            self._send(batch)
             del self._waiting[: len(batch.parts)]
+
+    def _send(self, batch: Batch) -> None:
+        """Send it, or find that only this one is refused: what waits behind it goes on then."""
+        sender = self._connected()
+        for last in (False, True):  # it may have had a bad moment
+            try:
+                sender.send(batch)
+            except ExportError as error:
+                if not sender.takes_others():
+                    raise
+                if last:
+                    sender.leave_out(batch, error)
+            else:
+                return
 
     def _put(self, spans: list[Spans]) -> None:
         """Have it sent; what cannot be sent now waits, and nothing more is read meanwhile."""

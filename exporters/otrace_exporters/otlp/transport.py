@@ -87,6 +87,19 @@ class Sender:
                 self.size += len(request)
                 self._read_response(response, batch.count)
 
+    def takes_others(self) -> bool:
+        """Whether the receiver takes a request without spans: then it is not what is wrong."""
+        try:
+            self.channel.send(b"")
+        except (TooLargeError, TryAgainError, RefusedError):
+            return False
+        return True
+
+    def leave_out(self, batch: Batch, error: ExportError) -> None:
+        """Count a batch that the receiver will never take."""
+        self.rejected += batch.count
+        self._warn(str(error))
+
     def _send_patiently(self, request: bytes) -> bytes:
         deadline = self.clock() + self.configuration.give_up_s
         wait = FIRST_PAUSE_S
@@ -109,7 +122,11 @@ class Sender:
         rejected = min(rejected, sent)
         self.rejected += rejected
         self.spans += sent - rejected
-        if message and message not in self.warnings and len(self.warnings) < 3:
+        if message:
+            self._warn(message)
+
+    def _warn(self, message: str) -> None:
+        if message not in self.warnings and len(self.warnings) < 3:
             self.warnings.append(message)
 
     def _error(self, cause: str, cure: str = "") -> ExportError:
