@@ -28,8 +28,8 @@ HYPERCORN = (*PYTHON, "hypercorn", "--bind=127.0.0.1:{port}", "--log-level=warni
 UWSGI = (
     *(str(Path(sys.executable).with_name("uwsgi")), "--http-socket=127.0.0.1:{port}"),
     *("--master", "--die-on-term", "--processes=2", "--need-app", "--disable-logging"),
-    *("--enable-threads", "--py-call-osafterfork", f"--virtualenv={sys.prefix}"),
-    *(f"--pythonpath={HERE}", "--module=served:wsgi"),
+    *("--enable-threads", "--lazy-apps", f"--virtualenv={sys.prefix}", f"--pythonpath={HERE}"),
+    "--module=served:wsgi",
 )
 FLASK = (*PYTHON, "flask", "--app=served_flask", "run", "--port={port}")
 DJANGO = (sys.executable, str(HERE / "served_django.py"), "runserver", "{port}")
@@ -70,8 +70,7 @@ SERVERS = {
     "uvicorn reload": Server((*UVICORN, "--reload")),
     "hypercorn": Server((*HYPERCORN, "served:asgi")),
     "hypercorn workers": Server((*HYPERCORN, "--workers=2", "served:asgi"), loads=2),
-    "uwsgi": Server(UWSGI),
-    "uwsgi lazy": Server((*UWSGI, "--lazy-apps"), loads=2),
+    "uwsgi": Server(UWSGI, loads=2),
     "flask": Server(FLASK),
     "flask reload": Server((*FLASK, "--debug"), loads=2, signum=signal.SIGINT, often=True),
     "django": Server((*DJANGO, "--noreload")),

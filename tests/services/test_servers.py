@@ -64,7 +64,12 @@ def check_end(ended: Ended, plain: Ended) -> None:
 @pytest.mark.parametrize("setup", ["import", "first"] if ALL else ["import"])
 @pytest.mark.parametrize("name", NAMES)
 def test_the_processor_inside(name: str, setup: str, tmp_path: Path) -> None:
-    """Set up when the application is loaded, before a fork where the server forks then."""
+    """Set up when the application is loaded, before a fork where the server forks then.
+
+    Or at the first request: not where that has a thread, which can set no handler for SIGTERM.
+    """
+    if setup == "first" and name in {"flask", "django"}:
+        pytest.skip("it is told in the documentation")
     plain = run(name, tmp_path / "plain")
     with receiving(always(Answer())) as receiver:
         ended = run(
@@ -80,15 +85,12 @@ def test_the_processor_inside(name: str, setup: str, tmp_path: Path) -> None:
     requests = [told for told in ended.truth if "calls" in told]
     assert len(requests) > 1
     for told in requests:
-        if told["import"] and "uwsgi" in name:  # its master runs no exit handlers
-            traces.pop(told["trace"], None)
-            continue
         trace = traces.pop(told["trace"])
         expected = Counter(["request", *(f"served.{call}" for call in told["calls"])])
         assert Counter(span.name for span in trace) == expected
         assert orphans(trace) == []
     assert not traces
-    assert "uwsgi" in name or not list(tmp_path.glob("*.otrace")), "a ring was left behind"
+    assert not list(tmp_path.glob("*.otrace")), "a ring was left behind"
     check_end(ended, plain)
 
 
