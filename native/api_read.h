@@ -361,6 +361,29 @@ int otrace_perfetto_tasks_next(struct otrace_perfetto_tasks *perfetto, char *buf
                                size_t capacity, size_t *written);
 void otrace_perfetto_tasks_free(struct otrace_perfetto_tasks *perfetto);
 
+struct otrace_chrome_spans;
+
+/* Rows of the OpenTelemetry spans that the program itself made, on invented threads from first_tid
+ * on; nothing without spans. `link`: a Jaeger page's address, or "". */
+int otrace_chrome_spans_new(struct otrace_segment *segment, const struct otrace_clock *clock,
+                            uint64_t pid, uint64_t first_tid, const char *link,
+                            struct otrace_chrome_spans **chrome);
+int otrace_chrome_spans_next(struct otrace_chrome_spans *chrome, char *buffer, size_t capacity,
+                             size_t *written);
+/* How many threads were invented. */
+uint32_t otrace_chrome_spans_lanes(const struct otrace_chrome_spans *chrome);
+void otrace_chrome_spans_free(struct otrace_chrome_spans *chrome);
+
+struct otrace_perfetto_spans;
+
+/* The same as tracks of the process. Of the description: sequence, process_uuid and base_*_ns. */
+int otrace_perfetto_spans_new(struct otrace_segment *segment, const struct otrace_clock *clock,
+                              const struct otrace_perfetto_track *description, const char *link,
+                              struct otrace_perfetto_spans **perfetto);
+int otrace_perfetto_spans_next(struct otrace_perfetto_spans *perfetto, char *buffer,
+                               size_t capacity, size_t *written);
+void otrace_perfetto_spans_free(struct otrace_perfetto_spans *perfetto);
+
 struct otrace_dump;
 
 /* The raw records of a segment as text, one a line, in the order of chunk sequences. */

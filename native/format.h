@@ -183,6 +183,9 @@ struct otrace_chunk {
  *   SPAN_BEGIN  tick, span id, trace id  a span of OpenTelemetry's starts, opened by the call that
  *                                        is innermost now; two words, and four (high half first)
  *   SPAN_CURRENT tick, span id           from here on it is current on this thread; 0: none is
+ *   SPAN_END    tick, span id, trace id, parent's span id (0: none), ns before tick that it
+ * started, ns before tick that it ended, name (a value), attributes...   two words each but the
+ *               trace id, which is four, high half first. flags: enum otrace_span_flag
  *   TASK_INFO   tick, task, parent, root, name flags: enum otrace_task_flag. What is known of a
  *                                        task: ids are 0 and the name is a NONE where it is not.
  *                                        `root`: the activation of the task's own coroutine
@@ -222,10 +225,19 @@ enum otrace_extended {
     OTRACE_X_SPAN_BEGIN = 18,
     OTRACE_X_SPAN_CURRENT = 19,
     OTRACE_X_TASK_INFO = 20,
+    OTRACE_X_SPAN_END = 22,
     /* Set aside: 21 arguments. */
 };
 
 enum otrace_scope { OTRACE_SCOPE_THREAD = 0, OTRACE_SCOPE_PROCESS = 1, OTRACE_SCOPE_GLOBAL = 2 };
+
+enum otrace_span_flag {
+    OTRACE_SPAN_KIND = 7, /* mask: 0 internal, 1 server, 2 client, 3 producer, 4 consumer */
+    OTRACE_SPAN_OK = 8,   /* its status */
+    OTRACE_SPAN_ERROR = 16,
+    OTRACE_SPAN_SAMPLED = 32,
+    OTRACE_SPAN_CUT = 64, /* not all attributes had room */
+};
 
 enum otrace_task_flag {
     OTRACE_TASK_CREATED = 1,   /* now, by what this thread runs */

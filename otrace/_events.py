@@ -63,6 +63,20 @@ if TYPE_CHECKING:
     def note_span(span_id: int, trace_id_high: int, trace_id_low: int) -> None:
         """A span of OpenTelemetry's starts here."""
 
+    def note_span_end(
+        span_id: int,
+        trace_id_high: int,
+        trace_id_low: int,
+        parent_id: int,
+        started_ns_ago: int,
+        ended_ns_ago: int,
+        flags: int,
+        name: str,
+        attributes: Mapping[str, object] | None,
+        /,
+    ) -> None:
+        """A span of OpenTelemetry's has ended. `flags`: enum otrace_span_flag of format.h."""
+
     def watch_context(variable: object, key: object) -> bool:
         """Note which span is current: under `key` in the dict that a context variable holds.
 

@@ -50,6 +50,10 @@ def _start(options: Mapping[str, Any], *, inherited: bool) -> None:
             raise RecorderError(
                 "cannot start: a recording already runs in this process; stop it first"
             )
+        if "opentelemetry.sdk.trace" in sys.modules:  # the recorder hears only of what comes later
+            from otrace import spans
+
+            spans.attach_global()
         resolved = config_sources.resolve(options)
         name = process_name(sys.orig_argv)
         session = Session.create(name, resolved)

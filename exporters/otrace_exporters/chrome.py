@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Arrow, Shown, arrows
-from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.files import JAEGER_OPTION, FileExporter, link_of, needed
 from otrace_exporters.loop_lag import chrome_row, lags_of
 from otrace_exporters.numbers import Numbers, estimate_calls
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 BASE_NS = 1000  # what ts says at the start
+FIRST_SPAN_TID = 20_000_000  # above what Numbers invents
 BYTES_A_CALL = 135  # for the progress bar alone
 
 TASKS_OPTION = ExporterOption("tasks", bool, True, "Tasks of event loops beside the threads.")
@@ -29,7 +30,7 @@ class ChromeExporter(FileExporter):
 
     name = "chrome"
     suffixes = (".json", ".json.gz")
-    options = (TASKS_OPTION,)
+    options = (TASKS_OPTION, JAEGER_OPTION)
 
     def export(
         self,
@@ -40,6 +41,7 @@ class ChromeExporter(FileExporter):
     ) -> ExportResult:
         """Write the file. Raises ExportError, RecordingError."""
         from otrace.encoding import chrome_blocks
+        from otrace.encoding_spans import chrome_span_blocks
         from otrace.encoding_tasks import chrome_task_blocks
 
         rows, tracks = describe(recording)
@@ -61,6 +63,14 @@ class ChromeExporter(FileExporter):
                 shown.append(Shown(track, (pid, tid), blocks.first_ns))
             for process, pid, tid in main_threads(tracks) if options["tasks"] else ():
                 for block in chrome_task_blocks(process, pid=pid, tid=tid):
+                    output.write(block)
+            span_tid = FIRST_SPAN_TID
+            for process, pid, _ in main_threads(tracks):
+                lanes, span_blocks = chrome_span_blocks(
+                    process, pid=pid, first_tid=span_tid, link=link_of(options)
+                )
+                span_tid += lanes
+                for block in blocks:
                     output.write(block)
             for row in lag_rows(recording, shown):
                 output.write(row + b",\n")

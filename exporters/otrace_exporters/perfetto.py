@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otrace.exporting import ExporterOption, ExportResult, Progress, open_output
 from otrace_exporters.arrows import Shown, arrows
-from otrace_exporters.files import FileExporter, needed
+from otrace_exporters.files import JAEGER_OPTION, FileExporter, link_of, needed
 from otrace_exporters.loop_lag import (
     LagValue,
     lags_of,
@@ -33,7 +33,7 @@ class PerfettoExporter(FileExporter):
 
     name = "perfetto"
     suffixes = (".pftrace", ".perfetto-trace", ".pftrace.gz")
-    options = (TASKS_OPTION,)
+    options = (TASKS_OPTION, JAEGER_OPTION)
 
     def export(
         self,
@@ -44,6 +44,7 @@ class PerfettoExporter(FileExporter):
     ) -> ExportResult:
         """Write the file. Raises ExportError, RecordingError."""
         from otrace.encoding import perfetto_blocks, perfetto_process
+        from otrace.encoding_spans import perfetto_span_blocks
         from otrace.encoding_tasks import perfetto_task_blocks
 
         expected = estimate_calls(recording) * BYTES_A_CALL
@@ -85,6 +86,16 @@ class PerfettoExporter(FileExporter):
                             progress(encoded / expected)
                     calls += blocks.calls
                     shown.append(Shown(track, track_uuid, blocks.first_ns))
+                for block in perfetto_span_blocks(
+                    process,
+                    sequence=sequence,
+                    process_uuid=process_uuid,
+                    base_mono_ns=recording.start_mono_ns,
+                    base_wall_ns=recording.start_wall_ns,
+                    link=link_of(options),
+                ):
+                    output.write(block)
+                sequence += 1
                 if options["tasks"]:
                     for block in perfetto_task_blocks(
                         process,

@@ -167,6 +167,11 @@ void otrace_payload_add(struct otrace_payload *payload, PyObject *key, PyObject 
     Py_DECREF(text);
 }
 
+void otrace_payload_add_text(struct otrace_payload *payload, PyObject *text) {
+    put_text(payload, OTRACE_VALUE_TEXT, text);
+    PyErr_Clear();
+}
+
 void otrace_payload_add_all(struct otrace_payload *payload, PyObject *mapping) {
     if (mapping == NULL || mapping == Py_None || payload->interrupted) {
         return;

@@ -34,6 +34,9 @@ bool otrace_interrupted(void);
  * see `interrupted`. */
 void otrace_payload_add(struct otrace_payload *payload, PyObject *key, PyObject *value);
 
+/* Adds a text alone, bounded. */
+void otrace_payload_add_text(struct otrace_payload *payload, PyObject *text);
+
 /* Adds the items of a mapping (NULL or None: nothing); raises as otrace_payload_add. */
 void otrace_payload_add_all(struct otrace_payload *payload, PyObject *mapping);
 

@@ -2,6 +2,7 @@
 
 #include "python/callables.h"
 #include "python/hook.h"
+#include "python/spans.h"
 #include "record/recorder.h"
 
 bool otrace_contexts_watched;
@@ -112,6 +113,7 @@ static PyMethodDef functions[] = {
     {"watch_context", watch_context, METH_VARARGS, NULL},
     {"changes_context", changes_context, METH_O, NULL},
     {"note_span", (PyCFunction)(void (*)(void))note_span, METH_FASTCALL, NULL},
+    {"note_span_end", (PyCFunction)(void (*)(void))otrace_note_span_end, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL},
 };
 

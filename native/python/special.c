@@ -5,6 +5,7 @@
 #include "python/flows.h"
 #include "python/greenlets.h"
 #include "python/hook.h"
+#include "python/spans.h"
 
 static bool equals(struct otrace_text text, const char *literal) {
     return text.size == strlen(literal) && memcmp(text.data, literal, text.size) == 0;
@@ -24,6 +25,7 @@ static const struct {
     {"greenlet", "<module>", OTRACE_SPECIAL_GREENLET},
     {"concurrent.futures.thread", "_WorkItem.__init__", OTRACE_SPECIAL_SUBMITS},
     {"concurrent.futures.thread", "_WorkItem.run", OTRACE_SPECIAL_WORKS},
+    {"opentelemetry.sdk.trace", "TracerProvider.get_tracer", OTRACE_SPECIAL_PROVIDES},
 };
 
 enum otrace_special otrace_special_kind(const PyCodeObject *code, struct otrace_text module,
@@ -49,6 +51,8 @@ void otrace_special_begun(enum otrace_special special) {
         otrace_threads_named();
     } else if (special == OTRACE_SPECIAL_SUBMITS) {
         otrace_flows_submit(otrace_frame_argument(0));
+    } else if (special == OTRACE_SPECIAL_PROVIDES) {
+        otrace_spans_provided(otrace_frame_argument(0));
     }
 }
 

@@ -15,6 +15,8 @@
  *   OTRACE_EDGE_SPAN_BEGIN, OTRACE_EDGE_SPAN_CURRENT (only with OTRACE_DECODE_SPANS): a span of
  *                        OpenTelemetry's was opened, is current from here on; index is its id.
  *                        At a SYNC SPAN_CURRENT comes before the BEGINs of calls cut there
+ *   OTRACE_EDGE_SPAN_END a span of OpenTelemetry's ended (only with OTRACE_DECODE_SPAN_ENDS): its
+ *                        record is in begin_attributes, from its id on; scope has its flags
  *
  * BEGIN, END, INSTANT and COUNTER edges come in the order of time; calls nest strictly in whole
  * nanoseconds. Calls shorter than the segment's min_duration are left out (with BEGINS by looking
@@ -40,6 +42,7 @@ enum otrace_edge_kind {
     OTRACE_EDGE_COUNTER,
     OTRACE_EDGE_TASK,
     OTRACE_EDGE_FLOW,
+    OTRACE_EDGE_SPAN_END,
     OTRACE_EDGE_SPAN_BEGIN,
     OTRACE_EDGE_SPAN_CURRENT,
 };
@@ -76,6 +79,7 @@ enum otrace_decode_option {
     OTRACE_DECODE_SPANS = 2,
     OTRACE_DECODE_TASKS = 4,
     OTRACE_DECODE_FLOWS = 8,
+    OTRACE_DECODE_SPAN_ENDS = 16,
 };
 
 struct otrace_decoder;

@@ -201,7 +201,9 @@ static int flow(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
     return (decoder->options & OTRACE_DECODE_FLOWS) != 0;
 }
 
-static int task(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words) {
+/* A record that is handed on as it is, from behind its tick. */
+static int whole(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32_t words,
+                 enum otrace_edge_kind kind, uint32_t option) {
     struct otrace_decoder_core *core = &decoder->core;
     const otrace_word *record = core->position;
     core->tick = otrace_words_tick(record + 1);
@@ -209,7 +211,7 @@ static int task(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
     int64_t ns = otrace_decoder_convert(decoder, core->tick);
     core->last_ns = ns;
     *edge = (struct otrace_edge){
-        .kind = OTRACE_EDGE_TASK,
+        .kind = kind,
         .task = core->stack[core->depth].task,
         .scope = otrace_record_flags(*record),
         .start_ns = ns,
@@ -217,7 +219,7 @@ static int task(struct otrace_decoder *decoder, struct otrace_edge *edge, uint32
         .parent = (int64_t)core->stack[core->depth].index,
         .begin_attributes = {record + 3, words - 3},
     };
-    return (decoder->options & OTRACE_DECODE_TASKS) != 0;
+    return (decoder->options & option) != 0;
 }
 
 int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *edge,
@@ -248,7 +250,9 @@ int otrace_decoder_record(struct otrace_decoder *decoder, struct otrace_edge *ed
     case OTRACE_X_SPAN_CURRENT:
         return span_record(decoder, edge, words);
     case OTRACE_X_TASK_INFO:
-        return task(decoder, edge, words);
+        return whole(decoder, edge, words, OTRACE_EDGE_TASK, OTRACE_DECODE_TASKS);
+    case OTRACE_X_SPAN_END:
+        return whole(decoder, edge, words, OTRACE_EDGE_SPAN_END, OTRACE_DECODE_SPAN_ENDS);
     default: /* of a later format */
         break;
     }

@@ -125,6 +125,11 @@ static void dump_long(struct otrace_dump *dump, const otrace_word *word) {
               otrace_words_tick(word + 3), tick, otrace_words_tick(word + 5),
               otrace_words_tick(word + 7));
         break;
+    case OTRACE_X_SPAN_END:
+        print(dump, "SPAN_END %016" PRIx64 " @%" PRIu64 " trace=%016" PRIx64 "%016" PRIx64 "\n",
+              otrace_words_tick(word + 3), tick, otrace_words_tick(word + 5),
+              otrace_words_tick(word + 7));
+        break;
     case OTRACE_X_SPAN_CURRENT:
         print(dump, "SPAN_CURRENT %016" PRIx64 " @%" PRIu64 "\n", otrace_words_tick(word + 3),
               tick);

@@ -121,6 +121,13 @@ char *perfetto_write_end_flags(char *to, uint32_t flags, uint64_t exception_iid)
  */
 void perfetto_write_flow(struct otrace_perfetto *perfetto, const struct otrace_edge *edge);
 
+/* An event of a track at any time, until its end; and the program's attributes, in between. */
+size_t perfetto_begin_event_at(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
+                               uint64_t track);
+void perfetto_end_event(struct otrace_perfetto *perfetto, size_t event);
+void perfetto_add_attributes(struct otrace_perfetto *perfetto,
+                             const struct otrace_attributes *attributes);
+
 /* Events, instants, counters and flows. */
 void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrace_edge *edge);
 /* What was overwritten, as a slice on a track of its own. */

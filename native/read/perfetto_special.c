@@ -78,8 +78,8 @@ static void add_value(struct otrace_message *message, const struct otrace_value 
     }
 }
 
-static void add_attributes(struct otrace_perfetto *perfetto,
-                           const struct otrace_attributes *attributes) {
+void perfetto_add_attributes(struct otrace_perfetto *perfetto,
+                             const struct otrace_attributes *attributes) {
     struct otrace_message *message = &perfetto->message;
     struct otrace_values values = otrace_values_of(attributes);
     struct otrace_value value;
@@ -114,8 +114,8 @@ static size_t begin_event(struct otrace_perfetto *perfetto, int64_t ns, uint32_t
 }
 
 /* At any time, on another track. */
-static size_t begin_event_at(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
-                             uint64_t track) {
+size_t perfetto_begin_event_at(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
+                               uint64_t track) {
     perfetto_begin_packet(perfetto);
     struct otrace_message *message = &perfetto->message;
     otrace_message_varint(message, PACKET_TIMESTAMP, perfetto->base_mono_ns + (uint64_t)ns);
@@ -126,7 +126,7 @@ static size_t begin_event_at(struct otrace_perfetto *perfetto, int64_t ns, uint3
     return event;
 }
 
-static void end_event(struct otrace_perfetto *perfetto, size_t event) {
+void perfetto_end_event(struct otrace_perfetto *perfetto, size_t event) {
     otrace_message_end(&perfetto->message, event);
     perfetto_end_packet(perfetto);
 }
@@ -147,8 +147,8 @@ static void write_begin(struct otrace_perfetto *perfetto, const struct otrace_ed
     size_t event = begin_event(perfetto, edge->start_ns, TYPE_BEGIN, track);
     add_name(&perfetto->message, name, PERFETTO_EVENT);
     add_begin_flags(&perfetto->message, edge->flags);
-    add_attributes(perfetto, &edge->begin_attributes);
-    end_event(perfetto, event);
+    perfetto_add_attributes(perfetto, &edge->begin_attributes);
+    perfetto_end_event(perfetto, event);
 }
 
 static void write_end(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
@@ -156,8 +156,8 @@ static void write_end(struct otrace_perfetto *perfetto, const struct otrace_edge
     uint64_t track = perfetto_track_at(perfetto, edge->depth);
     size_t event = begin_event(perfetto, edge->end_ns, TYPE_END, track);
     add_end_flags(&perfetto->message, edge->flags, exception_iid);
-    add_attributes(perfetto, &edge->end_attributes);
-    end_event(perfetto, event);
+    perfetto_add_attributes(perfetto, &edge->end_attributes);
+    perfetto_end_event(perfetto, event);
 }
 
 /* An event that does not nest: a track of its own, beside its thread's calls. */
@@ -167,18 +167,18 @@ static void write_detached(struct otrace_perfetto *perfetto, const struct otrace
     const struct perfetto_name *name = perfetto_see_name(perfetto, edge->id);
     uint64_t exception_iid = exception_of(perfetto, edge);
     perfetto_describe_track(perfetto, uuid, perfetto->thread_uuid, text.text, text.size, 0, false);
-    size_t event = begin_event_at(perfetto, edge->start_ns, TYPE_BEGIN, uuid);
+    size_t event = perfetto_begin_event_at(perfetto, edge->start_ns, TYPE_BEGIN, uuid);
     add_name(&perfetto->message, name, PERFETTO_EVENT);
     add_begin_flags(&perfetto->message, edge->flags);
-    add_attributes(perfetto, &edge->begin_attributes);
-    end_event(perfetto, event);
+    perfetto_add_attributes(perfetto, &edge->begin_attributes);
+    perfetto_end_event(perfetto, event);
     if (edge->flags & OTRACE_CALL_OPEN) {
         return;
     }
-    event = begin_event_at(perfetto, edge->end_ns, TYPE_END, uuid);
+    event = perfetto_begin_event_at(perfetto, edge->end_ns, TYPE_END, uuid);
     add_end_flags(&perfetto->message, edge->flags, exception_iid);
-    add_attributes(perfetto, &edge->end_attributes);
-    end_event(perfetto, event);
+    perfetto_add_attributes(perfetto, &edge->end_attributes);
+    perfetto_end_event(perfetto, event);
 }
 
 static void write_instant(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
@@ -189,8 +189,8 @@ static void write_instant(struct otrace_perfetto *perfetto, const struct otrace_
                          : perfetto_track_at(perfetto, edge->depth);
     size_t event = begin_event(perfetto, edge->start_ns, TYPE_INSTANT, track);
     add_name(&perfetto->message, name, PERFETTO_INSTANT);
-    add_attributes(perfetto, &edge->begin_attributes);
-    end_event(perfetto, event);
+    perfetto_add_attributes(perfetto, &edge->begin_attributes);
+    perfetto_end_event(perfetto, event);
 }
 
 /* ---- counters: a track for each key of a name ---- */
@@ -268,7 +268,7 @@ static void write_counter(struct otrace_perfetto *perfetto, const struct otrace_
             otrace_message_double(&perfetto->message, EVENT_COUNTER_DOUBLE,
                                   otrace_value_float(&value));
         }
-        end_event(perfetto, event);
+        perfetto_end_event(perfetto, event);
     }
 }
 
@@ -295,7 +295,7 @@ void perfetto_write_flow(struct otrace_perfetto *perfetto, const struct otrace_e
     otrace_message_varint(message, LEGACY_ID, perfetto->process_uuid << 24 | edge->flow);
     otrace_message_varint(message, LEGACY_TO_ENCLOSING, 1);
     otrace_message_end(message, legacy);
-    end_event(perfetto, event);
+    perfetto_end_event(perfetto, event);
 }
 
 void perfetto_write_special(struct otrace_perfetto *perfetto, const struct otrace_edge *edge) {
@@ -334,12 +334,12 @@ void perfetto_write_loss(struct otrace_perfetto *perfetto, const struct otrace_t
     int64_t first = otrace_clock_convert(clock, thread->lost_first_tick);
     int64_t last = otrace_clock_convert(clock, thread->lost_last_tick);
     perfetto_describe_track(perfetto, uuid, perfetto->thread_uuid, name, sizeof name - 1, 0, false);
-    size_t event = begin_event_at(perfetto, first, TYPE_BEGIN, uuid);
+    size_t event = perfetto_begin_event_at(perfetto, first, TYPE_BEGIN, uuid);
     otrace_message_varint(&perfetto->message, EVENT_CATEGORY_IIDS, PERFETTO_LOST);
     otrace_message_text(&perfetto->message, EVENT_NAME, name, sizeof name - 1);
     add_number(&perfetto->message, PERFETTO_LOST_CALLS, thread->lost_calls);
     add_number(&perfetto->message, PERFETTO_LOST_RECORDS, thread->lost_records);
-    end_event(perfetto, event);
-    event = begin_event_at(perfetto, last < first ? first : last, TYPE_END, uuid);
-    end_event(perfetto, event);
+    perfetto_end_event(perfetto, event);
+    event = perfetto_begin_event_at(perfetto, last < first ? first : last, TYPE_END, uuid);
+    perfetto_end_event(perfetto, event);
 }

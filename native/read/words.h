@@ -46,6 +46,8 @@ static inline uint32_t otrace_record_minimum(uint32_t sub) {
         return 9;
     case OTRACE_X_TASK_INFO:
         return 7;
+    case OTRACE_X_SPAN_END:
+        return 16;
     default:
         return 1;
     }

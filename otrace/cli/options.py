@@ -17,6 +17,7 @@ EXPORTER_FLAGS = {
     "max_spans": ("otlp", "max_spans"),
     "otlp_max_depth": ("otlp", "max_depth"),
     "tasks": (EVERY_EXPORTER, "tasks"),
+    "jaeger_url": (EVERY_EXPORTER, "jaeger_url"),
 }
 
 
@@ -68,6 +69,11 @@ def exporter_options(function: Function) -> Function:
             "tasks",
             default=None,
             help="Show tasks of asyncio and trio on tracks of their own. [default: tasks]",
+        ),
+        click.option(
+            "--jaeger-url",
+            metavar="URL",
+            help="Jaeger's page: OpenTelemetry spans in chrome and perfetto files link to it.",
         ),
         click.option(
             "--otlp-max-depth",

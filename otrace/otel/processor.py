@@ -28,6 +28,7 @@ from otrace.otel.topmost import with_attributes
 from otrace.otel.triggers import RateLimit, slow_rule
 from otrace.otel.ways import way_for
 from otrace.otel.worker import Job, Worker
+from otrace.spans import note_end
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -162,6 +163,8 @@ class OtraceSpanProcessor(SpanProcessor):
 
     def on_end(self, span: ReadableSpan) -> None:
         """Hold the span, or decide about its whole local trace when it is the root."""
+        if self._recording:
+            note_end(span)
         context = span.context
         root = None if context is None else self._open.pop(context.span_id, None)
         if root is None or context is None:

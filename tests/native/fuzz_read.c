@@ -288,6 +288,14 @@ static void check_tasks(struct otrace_segment *segment, const struct otrace_cloc
     CHECK_EQUAL(otrace_chrome_tasks_new(segment, clock, 1, 2, &chrome), 0);
     drain((advance)otrace_chrome_tasks_next, chrome);
     otrace_chrome_tasks_free(chrome);
+    struct otrace_chrome_spans *chrome_spans;
+    CHECK_EQUAL(otrace_chrome_spans_new(segment, clock, 1, 2, "http://j", &chrome_spans), 0);
+    drain((advance)otrace_chrome_spans_next, chrome_spans);
+    otrace_chrome_spans_free(chrome_spans);
+    struct otrace_perfetto_spans *perfetto_spans;
+    CHECK_EQUAL(otrace_perfetto_spans_new(segment, clock, &description, "", &perfetto_spans), 0);
+    drain((advance)otrace_perfetto_spans_next, perfetto_spans);
+    otrace_perfetto_spans_free(perfetto_spans);
     struct otrace_perfetto_tasks *perfetto;
     CHECK_EQUAL(otrace_perfetto_tasks_new(segment, clock, &description, &perfetto), 0);
     drain((advance)otrace_perfetto_tasks_next, perfetto);
