@@ -1,6 +1,6 @@
 """Runs a service of examples/services with an independent witness.
 
-    python run_service.py shop|stock PORT TRUTH.json
+    python run_service.py shop|stock|ledger PORT TRUTH.json
 
 On SIGTERM it writes what the witness saw, {trace id: [tree of a local root, ...]}, and ends.
 """
@@ -18,18 +18,17 @@ sys.path[:0] = [str(HERE.parents[1] / "examples" / "services"), str(HERE.parent)
 
 
 def serve(name: str, port: int) -> None:
-    if name == "shop":
-        import shop
+    app = __import__(name).app
+    if name in {"shop", "ledger"}:
         from werkzeug.serving import make_server
 
-        server = make_server("127.0.0.1", port, shop.app, threaded=True)
+        server = make_server("127.0.0.1", port, app, threaded=True)
         stop = server.shutdown
     else:
-        import stock
         import uvicorn
 
         uvicorn_server = uvicorn.Server(
-            uvicorn.Config(stock.app, port=port, log_level="warning", loop="asyncio", http="h11")
+            uvicorn.Config(app, port=port, log_level="warning", loop="asyncio", http="h11")
         )
         server = type("", (), {"serve_forever": uvicorn_server.run})
 

@@ -198,3 +198,36 @@ def test_failed_ones_are_kept_and_quick_ones_are_not(tmp_path: Path, jaeger: Jae
     }
     assert len(pooled) == 1
     assert pooled != {"MainThread"}
+
+
+def test_a_slow_request_to_django(tmp_path: Path, jaeger: Jaeger) -> None:
+    """The very first one, from its beginning; the quick one after it stays as it is."""
+    pytest.importorskip("opentelemetry.instrumentation.django")
+    [port] = _free_ports(1)
+    truth = tmp_path / "ledger.json"
+    process = subprocess.Popen(
+        [sys.executable, str(RUNNER), "ledger", str(port), str(truth)],
+        env={
+            **os.environ,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp_http,
+            "OTRACE_EXCLUDE": "oracle",
+        },
+    )
+    try:
+        wait_for(lambda: is_open(port), f"port {port}", 60)
+        for entries, total in ((15, 1050), (1, 0)):
+            answer = requests.get(f"http://127.0.0.1:{port}/total/{entries}", timeout=20)
+            assert answer.json() == {"total": total}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    slow, quick = json.loads(truth.read_text()).items()
+    trace = jaeger.get_trace(slow[0], 30)
+    assert difference(shown(trace, "ledger"), list(map(canonical, slow[1]))) == []
+    assert complaints(trace) == []
+    assert orphans(trace) == []
+    [root] = [span for span in trace["spans"] if parent_of(span) is None]
+    assert tags_of(root)["otrace.trigger"] == "slow"
+    assert "otrace.lost.ns" not in tags_of(root)
+    assert len(jaeger.get_trace(quick[0])["spans"]) == 2

@@ -47,9 +47,13 @@ FILES = {
     "package/module.py": APP,
     "tests/test_it.py": "def test_it():\n    pass\n",
 }
-FOREIGN_FLAGS = {  # of pip, docker and other tools that the pages mention
+FOREIGN_FLAGS = {  # of pip, docker, servers and other tools that the pages mention
     "--build",
     "--detach",
+    "--enable-threads",
+    "--lazy-apps",
+    "--max-requests",
+    "--preload",
     "--strict",
 }
 
