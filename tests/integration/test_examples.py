@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MONITORING = sys.version_info >= (3, 12)
 TESTED_HERE = {"script", "threads", "library_api", "otlp"}
-TESTED_ELSEWHERE = {"own_exporter", "compose", "services"}
+TESTED_ELSEWHERE = {"own_exporter", "compose", "scale", "services"}
 
 
 def plain(app: Path) -> str:

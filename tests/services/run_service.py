@@ -1,6 +1,6 @@
 """Runs a service of examples/services with an independent witness.
 
-    python run_service.py shop|stock|ledger PORT TRUTH.json
+    python run_service.py shop|stock|ledger|jobs PORT TRUTH.json
 
 On SIGTERM it writes what the witness saw, {trace id: [tree of a local root, ...]}, and ends.
 """
@@ -8,6 +8,7 @@ On SIGTERM it writes what the witness saw, {trace id: [tree of a local root, ...
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -19,6 +20,10 @@ sys.path[:0] = [str(HERE.parents[1] / "examples" / "services"), str(HERE.parent)
 
 def serve(name: str, port: int) -> None:
     app = __import__(name).app
+    if name == "jobs":  # it has no port, and handles SIGTERM itself
+        app.conf.broker_transport_options = folders(os.environ["JOBS"])
+        app.worker_main(["worker", "--pool=solo", "--loglevel=ERROR", "--without-gossip"])
+        return
     if name in {"shop", "ledger"}:
         from werkzeug.serving import make_server
 
@@ -37,6 +42,11 @@ def serve(name: str, port: int) -> None:
 
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=stop).start())
     server.serve_forever()
+
+
+def folders(folder: str) -> dict[str, str]:
+    """What takes the place of a broker."""
+    return {"data_folder_in": folder, "data_folder_out": folder, "control_folder": f"{folder}/c"}
 
 
 def main() -> None:

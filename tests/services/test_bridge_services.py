@@ -231,3 +231,45 @@ def test_a_slow_request_to_django(tmp_path: Path, jaeger: Jaeger) -> None:
     assert tags_of(root)["otrace.trigger"] == "slow"
     assert "otrace.lost.ns" not in tags_of(root)
     assert len(jaeger.get_trace(quick[0])["spans"]) == 2
+
+
+def test_a_slow_task_of_celery(tmp_path: Path, jaeger: Jaeger) -> None:
+    """The very first task of a worker, from its beginning."""
+    pytest.importorskip("opentelemetry.instrumentation.celery")
+    celery = pytest.importorskip("celery")
+    truth, folder = tmp_path / "jobs.json", tmp_path / "broker"
+    folder.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, str(RUNNER), "jobs", "0", str(truth)],
+        env={
+            **os.environ,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": jaeger.otlp_http,
+            "OTRACE_EXCLUDE": "oracle",
+            "BROKER": "filesystem://",
+            "JOBS": str(folder),
+        },
+    )
+    try:
+        client = celery.Celery("client", broker="filesystem://")
+        client.conf.broker_transport_options = {
+            "data_folder_in": str(folder),
+            "data_folder_out": str(folder),
+            "control_folder": str(folder / "c"),
+        }
+        client.send_task("jobs.bill", [15])
+        [found] = jaeger.find_traces("jobs")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+    [(trace_id, trees)] = json.loads(truth.read_text()).items()
+    assert found["traceID"] == trace_id
+    trace = jaeger.get_trace(trace_id, 17)
+    assert difference(shown(trace, "jobs"), list(map(canonical, trees))) == []
+    assert complaints(trace) == []
+    assert orphans(trace) == []
+    [root] = [span for span in trace["spans"] if parent_of(span) is None]
+    assert tags_of(root)["otrace.trigger"] == "slow"
+    assert "otrace.lost.ns" not in tags_of(root)
+    bills = [span for span in trace["spans"] if span["operationName"] == "jobs.bill"]
+    assert len(bills) == 1
