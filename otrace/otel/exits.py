@@ -40,8 +40,8 @@ def add(ending: Ending, within_s: float) -> None:
     _all[ending] = within_s
     if not hasattr(signal.raise_signal, "__wrapped__"):
         signal.raise_signal = _before(signal.raise_signal)
-    with suppress(ValueError):  # not in the main thread
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+    with suppress(ValueError, OSError):  # not in the main thread
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL and not _is_caught(signal.SIGTERM):
             signal.signal(signal.SIGTERM, _on_sigterm)
     process = sys.modules.get("multiprocessing.process")
     if process is not None and process.parent_process() is not None:
@@ -55,6 +55,13 @@ def after_fork() -> None:
     if util is not None:
         util.register_after_fork(after_fork, lambda _: _finalize())
     _hear_celery()
+
+
+def _is_caught(signum: int) -> bool:
+    """Whether anyone handles it: Python does not know of handlers in C, as uWSGI has."""
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        line = next(line for line in file if line.startswith("SigCgt:"))
+    return bool(int(line.split()[1], 16) >> (signum - 1) & 1)
 
 
 def _finalize() -> None:

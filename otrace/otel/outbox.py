@@ -47,6 +47,9 @@ class Way(Protocol):
     def send(self, parcel: Parcel, stopping: threading.Event) -> None:
         """Send it, or raise what stands in the way; StoppingError when `stopping` is set."""
 
+    def forked(self) -> None:
+        """In a forked child: forget connections, without a word to the other side."""
+
     def close(self) -> None:
         """Let go of connections."""
 

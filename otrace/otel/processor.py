@@ -107,10 +107,12 @@ class OtraceSpanProcessor(SpanProcessor):
         self._pid = os.getpid()
         self._ended = False
         self._deadline: float | None = None  # of the end, once it has begun
+        self._ending = threading.Lock()  # a signal and an exit handler may end it at once
         self._open: dict[int, LocalRoot] = {}
         self._roots: OrderedDict[int, LocalRoot] = OrderedDict()
         self._lock = threading.Lock()
         self._worker = Worker(self._capture, lambda job: self._release(job.root, job.span))
+        self._way.forked()
         self._outbox = Outbox(self._way, self._queue_size)
 
     def _record(self, options: Mapping[str, object]) -> bool:
@@ -271,19 +273,21 @@ class OtraceSpanProcessor(SpanProcessor):
         self._recording = False
         self._outbox.flush(deadline)
 
-    def _end_by(self) -> float:
-        if self._deadline is None:
-            self._deadline = time.monotonic() + self._shutdown_timeout
-        return self._deadline
-
     def shutdown(self) -> None:
         """Send what can be sent within `shutdown_timeout` seconds, then stop."""
         if os.getpid() != self._pid:
             self._begin()
-        if self._ended:
-            return
-        self._ended = True
         deadline = self._end_by()
+        if not self._ending.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            return
+        try:
+            if not self._ended:
+                self._ended = True
+                self._end(deadline)
+        finally:
+            self._ending.release()
+
+    def _end(self, deadline: float) -> None:
         self._recording = False
         self._worker.close(deadline)
         for root in list(self._roots.values()):
@@ -293,6 +297,11 @@ class OtraceSpanProcessor(SpanProcessor):
             self._next.shutdown()
         current.leave()
         ring.stop()
+
+    def _end_by(self) -> float:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._shutdown_timeout
+        return self._deadline
 
 
 def _forked(processor: OtraceSpanProcessor | None) -> None:
@@ -306,4 +315,5 @@ def _forked(processor: OtraceSpanProcessor | None) -> None:
 def _exiting(processor: OtraceSpanProcessor | None) -> None:
     """The ring ends next. The provider may be shut down later, or never."""
     if processor is not None:
-        processor.end_recording()
+        with processor._ending:
+            processor.end_recording()

@@ -71,7 +71,7 @@ def configuration_of(exporter: object) -> Configuration | None:
 
 
 class OtlpWay:
-    """otrace's OTLP. It connects at the first parcel, so that no fork meets a connection."""
+    """otrace's OTLP. Each process connects at its first parcel."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._configuration = configuration
@@ -90,6 +90,10 @@ class OtlpWay:
         sender = self._connected()
         for batch in pack(parts):
             sender.send(batch)
+
+    def forked(self) -> None:
+        """In a forked child: the connection is its parent's."""
+        self._sender = self._stopping = None
 
     def close(self) -> None:
         """Close the connection."""
@@ -125,6 +129,9 @@ class ExporterWay:
             if stopping.is_set():
                 raise StoppingError
             self._export(spans[at : at + EXPORT_AT_ONCE])
+
+    def forked(self) -> None:
+        """It is the service's, and knows of forks itself."""
 
     def close(self) -> None:
         """It is the service's: nothing to close."""

@@ -66,10 +66,11 @@ def check_end(ended: Ended, plain: Ended) -> None:
 def test_the_processor_inside(name: str, setup: str, tmp_path: Path) -> None:
     """Set up when the application is loaded, before a fork where the server forks then.
 
-    Or at the first request: not where that has a thread, which can set no handler for SIGTERM.
+    Or at the first request: not where that has a thread, which can set no handler for SIGTERM, nor
+    with uWSGI, which runs no exit handlers while the request is not quite over.
     """
-    if setup == "first" and name in {"flask", "django"}:
-        pytest.skip("it is told in the documentation")
+    if setup == "first" and name in {"flask", "django", "uwsgi"}:
+        pytest.skip("it does not end in order then")
     plain = run(name, tmp_path / "plain")
     with receiving(always(Answer())) as receiver:
         ended = run(

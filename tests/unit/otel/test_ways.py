@@ -95,6 +95,9 @@ class Hanging:
         stopping.wait()
         raise StoppingError
 
+    def forked(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 
@@ -118,6 +121,9 @@ def test_the_outbox_is_bounded_in_bytes_and_drops_the_oldest() -> None:
 class Refusing:
     def send(self, parcel: Parcel, stopping: threading.Event) -> None:
         raise RuntimeError("no")
+
+    def forked(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
