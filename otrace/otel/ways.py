@@ -6,6 +6,7 @@ of each.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +19,7 @@ from otrace import __version__
 from otrace.errors import ExportError, UsageError
 from otrace.otel.outbox import Parcel, StoppingError, Way
 from otrace.otel.stats import count
-from otrace_exporters.otlp.configuration import Configuration, configure
+from otrace_exporters.otlp.configuration import GRPC, Configuration, configure
 from otrace_exporters.otlp.wire import any_value
 from otrace_exporters.protobuf import bytes_field, text_field
 
@@ -29,7 +30,19 @@ if TYPE_CHECKING:
 
 GIVE_UP_S = 10.0
 EXPORT_AT_ONCE = 512
+OTLP = tuple(f"otrace_exporters.otlp.{name}" for name in ("batches", "resource", "transport"))
+HTTP = ("otrace_exporters.otlp.http_channel", "encodings.idna")
+SDK = ("otrace.otel.readable", "opentelemetry.proto.trace.v1.trace_pb2")
 ARRAY_VALUE = 5
+
+
+def import_all(names: Iterable[str]) -> None:
+    """Import now what sending needs: a fork amid an import leaves it locked in the child for ever.
+
+    Not grpc, whose threads no fork should meet.
+    """
+    for name in names:
+        importlib.import_module(name)
 
 
 def way_for(exporter: object | None) -> Way:
@@ -74,6 +87,7 @@ class OtlpWay:
     """otrace's OTLP. Each process connects at its first parcel."""
 
     def __init__(self, configuration: Configuration) -> None:
+        import_all(OTLP if configuration.protocol == GRPC else (*OTLP, *HTTP))
         self._configuration = configuration
         self._sender: Sender | None = None
         self._stopping: threading.Event | None = None
@@ -118,6 +132,7 @@ class ExporterWay:
     """An exporter of the SDK's."""
 
     def __init__(self, exporter: SpanExporter) -> None:
+        import_all(SDK)
         self._exporter = exporter
 
     def send(self, parcel: Parcel, stopping: threading.Event) -> None:
