@@ -47,6 +47,15 @@ static inline uint32_t otrace_exception_word(PyObject *value) {
     return OTRACE_WITH_EXCEPTION | (value == NULL ? 0 : otrace_callable_type_id(Py_TYPE(value)));
 }
 
+/* The same where a line holds the type; else 0. */
+static inline uint32_t otrace_exception_known(PyObject *value) {
+    struct otrace_callable_key key = otrace_key_of_type(Py_TYPE(value));
+    const struct otrace_callable *line = otrace_callable_line(key.key);
+    return line->key.key == key.key && line->key.check == key.check
+               ? OTRACE_WITH_EXCEPTION | line->id
+               : 0;
+}
+
 /* What the line does not hold. */
 void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key);
 

@@ -92,16 +92,25 @@ BEGIN_CALLBACK(on_resume, OTRACE_RESUME)
 END_CALLBACK(on_return, OTRACE_END)
 END_CALLBACK(on_yield, OTRACE_YIELD)
 
-/* PY_UNWIND and PY_THROW cannot be switched off by place: excluded code pays for them. */
-CALLBACK(on_unwind) {
-    uint64_t tag = otrace_function_see(args[0], NULL);
+__attribute__((noinline)) static PyObject *unwind_slow(PyObject *code, PyObject *value) {
+    uint64_t tag = otrace_function_see(code, NULL);
     otrace_special_end(otrace_tag_special(tag), NULL);
     if (!(tag & OTRACE_TAG_EXCLUDED)) {
         if (tag & OTRACE_TAG_ASYNC) {
             otrace_tasks_end(false);
         }
-        otrace_thread_end(OTRACE_END, otrace_tag_id(tag), otrace_exception_word(args[2]),
+        otrace_thread_end(OTRACE_END, otrace_tag_id(tag), otrace_exception_word(value),
                           otrace_clock_ticks());
+    }
+    Py_RETURN_NONE;
+}
+
+/* PY_UNWIND and PY_THROW cannot be switched off by place: excluded code pays for them. */
+CALLBACK(on_unwind) {
+    uint32_t exception = otrace_exception_known(args[2]);
+    if (exception == 0 || !otrace_tag_plain(otrace_function_tag(args[0])) ||
+        !otrace_emit_end_with(OTRACE_END, args[0], exception)) {
+        return unwind_slow(args[0], args[2]);
     }
     Py_RETURN_NONE;
 }

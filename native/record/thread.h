@@ -179,12 +179,14 @@ static inline bool otrace_emit_begin(enum otrace_record_kind kind, uint64_t what
 }
 
 /* The end of the innermost call, begun by `object`: its key is on the stack and need not be found
- * again. The slow path is for all other ends. */
-static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *object) {
+ * again. The slow path is for all other ends. `exception`: as in otrace_thread_end. */
+static inline bool otrace_emit_end_with(enum otrace_record_kind kind, const void *object,
+                                        uint32_t exception) {
     uint64_t now = otrace_clock_counter();
     struct otrace_thread *thread = otrace_thread_self;
     otrace_word *cursor = thread->cursor;
-    if (__builtin_expect(cursor >= thread->limit, 0)) {
+    size_t more = exception != 0;
+    if (__builtin_expect(cursor + more >= thread->limit, 0)) {
         return false; /* before all else: a state that a fork has wiped has no stack */
     }
     struct otrace_open *open = thread->top - 1;
@@ -192,11 +194,19 @@ static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *obj
     if (__builtin_expect(open->object != object || delta >= OTRACE_DELTA_SHORT, 0)) {
         return false;
     }
+    if (exception != 0) {
+        *cursor = OTRACE_LONG(OTRACE_X_EXC, exception & 0xffffffu);
+        thread->chunk_extra_words++;
+    }
     thread->last_tick = now;
-    *cursor = (otrace_word)kind << 29 | open->key | (otrace_word)delta;
-    thread->cursor = cursor + 1;
+    cursor[more] = (otrace_word)kind << 29 | open->key | (otrace_word)delta;
+    thread->cursor = cursor + more + 1;
     thread->top = open;
     return true;
+}
+
+static inline bool otrace_emit_end(enum otrace_record_kind kind, const void *object) {
+    return otrace_emit_end_with(kind, object, 0);
 }
 
 #endif
