@@ -113,6 +113,9 @@ int otrace_record_stop(void) {
     }
     if (otrace_recorder_is_ours() && otrace_recorder.segment.header != NULL) {
         otrace_threads_refresh();
+        if (otrace_recorder.inherited) {
+            otrace_threads_tell_idle();
+        }
     }
     int status = otrace_recorder_end();
     PyGILState_Release(gil);

@@ -39,6 +39,9 @@ PyObject *otrace_threading_names(void);
 /* Reads the names of all living threads again. */
 void otrace_threads_refresh(void);
 
+/* At the end of a recording of all threads: names those that called nothing. */
+void otrace_threads_tell_idle(void);
+
 /* struct otrace_host */
 void otrace_threads_started(struct otrace_thread *thread, bool beginning);
 

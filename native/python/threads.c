@@ -28,24 +28,33 @@ static void publish_name(struct otrace_thread *thread, PyObject *name) {
     otrace_text_drop(&held);
 }
 
-static PyObject *name_attribute(void) {
-    static PyObject *attribute; /* owned for good */
-    if (attribute == NULL) {
-        attribute = PyUnicode_InternFromString("_name");
+/* New reference to an attribute of a threading.Thread, or NULL without an exception. `key`: made
+ * once, owned for good. */
+static PyObject *attribute_of(PyObject *thread_object, PyObject **key, const char *text) {
+    if (*key == NULL) {
+        *key = PyUnicode_InternFromString(text);
     }
-    return attribute;
-}
-
-/* New reference to the `_name` of a threading.Thread, or NULL without an exception. */
-static PyObject *name_of(PyObject *thread_object) {
-    PyObject *attribute = name_attribute();
     /* A property of that name would run the program's code, under the mutex of the states. */
-    bool plain = attribute != NULL && _PyType_Lookup(Py_TYPE(thread_object), attribute) == NULL;
-    PyObject *name = plain ? PyObject_GenericGetAttr(thread_object, attribute) : NULL;
-    if (name == NULL) {
+    bool plain = *key != NULL && _PyType_Lookup(Py_TYPE(thread_object), *key) == NULL;
+    PyObject *found = plain ? PyObject_GenericGetAttr(thread_object, *key) : NULL;
+    if (found == NULL) {
         PyErr_Clear();
     }
-    return name;
+    return found;
+}
+
+static PyObject *name_of(PyObject *thread_object) {
+    static PyObject *key;
+    return attribute_of(thread_object, &key, "_name");
+}
+
+static uint32_t os_tid_of(PyObject *thread_object) {
+    static PyObject *key;
+    PyObject *number = attribute_of(thread_object, &key, "_native_id");
+    unsigned long os_tid =
+        number != NULL && PyLong_CheckExact(number) ? PyLong_AsUnsignedLongMask(number) : 0;
+    Py_XDECREF(number);
+    return (uint32_t)os_tid;
 }
 
 PyObject *otrace_threading_names(void) {
@@ -79,6 +88,48 @@ static void refresh_name(struct otrace_thread *thread) {
 void otrace_threads_refresh(void) {
     otrace_states_each(refresh_name);
 }
+
+#if OTRACE_HAS_MONITORING
+
+static struct {
+    uint64_t ident;
+    bool found;
+} sought; /* under the GIL */
+
+static void seek(struct otrace_thread *thread) {
+    sought.found |= thread->id != 0 && thread->ident == sought.ident;
+}
+
+/* Threads that were blocked from before the start to the end have no state, but have names. The
+ * profile hook cannot tell them from those that it did not see. */
+void otrace_threads_tell_idle(void) {
+    PyObject *active = active_threads();
+    PyObject *ident, *object;
+    Py_ssize_t at = 0;
+    while (active != NULL && PyDict_Next(active, &at, &ident, &object)) {
+        PyObject *name = PyLong_CheckExact(ident) ? name_of(object) : NULL;
+        if (name != NULL && PyUnicode_CheckExact(name)) {
+            sought.ident = PyLong_AsUnsignedLongMask(ident);
+            sought.found = false;
+            otrace_states_each(seek);
+            uint32_t id = sought.found ? 0 : otrace_thread_publish_idle(os_tid_of(object));
+            if (id != 0) {
+                struct otrace_held_text held = otrace_text_hold(name);
+                otrace_names_note(OTRACE_META_THREAD_NAME, id, held.text,
+                                  (struct otrace_text){"", 0});
+                otrace_text_drop(&held);
+            }
+        }
+        Py_XDECREF(name);
+    }
+}
+
+#else
+
+void otrace_threads_tell_idle(void) {
+}
+
+#endif
 
 /* The thread's own object is not in threading._active at its beginning and end: it is `self`. */
 static void name_from_frame(PyFrameObject *frame) {

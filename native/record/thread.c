@@ -350,7 +350,8 @@ void otrace_thread_arrive(struct otrace_flow flow) {
 
 /* ---- registration ---- */
 
-static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid, bool greenlet) {
+static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid, bool greenlet,
+                                               uint64_t start_tick) {
     struct otrace_segment *segment = &otrace_recorder.segment;
     struct otrace_meta *meta = otrace_segment_meta_room(segment, sizeof(struct otrace_meta_thread));
     if (meta == NULL) {
@@ -362,7 +363,7 @@ static struct otrace_meta_thread *publish_meta(uint32_t id, uint32_t os_tid, boo
     meta->id = id;
     thread->os_tid = os_tid;
     thread->flags = greenlet ? OTRACE_THREAD_GREENLET : 0;
-    thread->start_tick = otrace_clock_ticks();
+    thread->start_tick = start_tick;
     otrace_segment_meta_publish(segment, meta);
     return thread;
 }
@@ -383,13 +384,26 @@ static bool set_up(struct otrace_thread *thread) {
     thread->chunk_silent = thread->chunk_implicit = thread->chunk_silent_ends = 0;
     otrace_recorder_lock();
     uint32_t id = otrace_recorder.next_thread_id;
-    thread->meta = publish_meta(id, thread->os_tid, thread->greenlet != 0);
+    thread->meta = publish_meta(id, thread->os_tid, thread->greenlet != 0, otrace_clock_ticks());
     if (thread->meta != NULL) {
         otrace_recorder.next_thread_id++;
         thread->id = id;
     }
     otrace_recorder_unlock();
     return thread->id != 0;
+}
+
+uint32_t otrace_thread_publish_idle(uint32_t os_tid) {
+    uint64_t start = otrace_recorder.segment.header->start_anchor.tick;
+    otrace_recorder_lock();
+    uint32_t id = otrace_recorder.next_thread_id;
+    if (publish_meta(id, os_tid, false, start) == NULL) {
+        id = 0;
+    } else {
+        otrace_recorder.next_thread_id++;
+    }
+    otrace_recorder_unlock();
+    return id;
 }
 
 static struct otrace_thread *register_self(bool beginning) {

@@ -140,6 +140,9 @@ void otrace_thread_set_span(struct otrace_thread *thread, uint64_t span);
 /* Registers the calling thread if it must be; NULL when nothing can be recorded on it. */
 struct otrace_thread *otrace_thread_register(bool beginning);
 
+/* Tells of a thread that lived all the time and called nothing. Returns its id; 0: no room. */
+uint32_t otrace_thread_publish_idle(uint32_t os_tid);
+
 /* The thread ends: its chunk is closed. Run by the thread itself, under the states' mutex. */
 void otrace_thread_exited(struct otrace_thread *thread);
 

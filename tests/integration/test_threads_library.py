@@ -72,6 +72,43 @@ print(json.dumps(steps_of(otrace.stop())))
     assert shown == {"alive 0 done": 25, "alive 1 done": 25}
 
 
+def test_a_thread_blocked_all_the_time_is_named(otrace):
+    """It called nothing: its row is there, empty, with its OS id and the recording's length."""
+    shown = run(
+        otrace,
+        """\
+import collections, queue
+orders, answers = queue.SimpleQueue(), queue.SimpleQueue()
+def sleeper():
+    # One call into C, that goes on in there.
+    collections.deque(map(answers.put, iter(orders.get, None)), 0)
+thread = threading.Thread(target=sleeper, name="sleeper")
+thread.start()
+orders.put(1)
+answers.get()
+otrace.start()
+step(1)
+recording = otrace.stop()
+tracks = [track for process in recording.processes for track in process.tracks]
+found = [
+    [track.name, track.os_tid == thread.native_id, track.summary().calls]
+    for track in tracks if track.name == "sleeper"
+]
+from otrace.exporting import export
+for target in ("x.json", "x.pftrace"):
+    export(recording, target)
+named = '"sleeper"' in open("x.json").read()
+orders.put(None)
+thread.join()
+print(json.dumps([found, named, steps_of(recording)]))
+""",
+    )
+    if sys.version_info >= (3, 12):
+        assert shown == [[["sleeper", True, 0]], True, {"MainThread done": 1}]
+    else:
+        assert shown == [[], False, {"MainThread done": 1}]
+
+
 def test_cycles_with_other_threads_inside_calls(otrace):
     """Nothing that happened while a recording ran is lost, and nothing else is in it."""
     shown = run(
