@@ -70,7 +70,7 @@ class ChromeExporter(FileExporter):
                     process, pid=pid, first_tid=span_tid, link=link_of(options)
                 )
                 span_tid += lanes
-                for block in blocks:
+                for block in span_blocks:
                     output.write(block)
             for row in lag_rows(recording, shown):
                 output.write(row + b",\n")
