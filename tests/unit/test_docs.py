@@ -197,6 +197,8 @@ def test_variables_that_pages_name_exist() -> None:
     known = {option.variable for option in OPTIONS} | {
         *VARIABLES,
         "OTRACE_SESSION",
+        "OTRACE_JAEGER_URL",
+        "OTRACE_TRACES_FILE",
         "OTRACE_DEBUG",
         "OTRACE_REQUIRE_SERVICES",
         "OTRACE_",
