@@ -1,0 +1,28 @@
+"""A short run of soak_service.py; the full one of 10,000 requests is for people."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("opentelemetry.instrumentation.fastapi")
+
+REQUESTS = "10000" if os.environ.get("OTRACE_SOAK") == "1" else "300"
+
+
+def test_mixed_requests_leave_no_orphan_and_no_leak(tmp_path: Path) -> None:
+    script = Path(__file__).with_name("soak_service.py")
+    done = subprocess.run(
+        [sys.executable, str(script), "--requests", REQUESTS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 11
