@@ -88,8 +88,9 @@ static int by_start(const void *left, const void *right) {
     if (a->end_ns != b->end_ns) {
         return a->end_ns > b->end_ns ? -1 : 1;
     }
-    /* Of two at the same time the parent first. */
-    return a->id == b->parent ? -1 : b->id == a->parent ? 1 : a->id < b->id ? -1 : a->id > b->id;
+    /* Of two at the same time the parent first: it ended last. An order of all, whatever the ids:
+     * qsort may go astray in a circle. */
+    return a->offset > b->offset ? -1 : a->offset < b->offset;
 }
 
 /* The spans that are open in each lane: a chain from the innermost outwards. */

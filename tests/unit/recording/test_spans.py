@@ -71,6 +71,15 @@ def test_what_is_said_when_it_is_not_as_usual(tmp_path, segment):
     assert "parent_span_id" not in row["args"]
 
 
+def test_spans_of_the_same_time_nest_whatever_their_ids(tmp_path, segment):
+    thread = segment.thread()
+    end(thread, 2000, "inner", 1, 9, 1000)
+    end(thread, 2000, "stranger", 5, 0, 1000)
+    end(thread, 2000, "outer", 9, 0, 1000)
+    tids = {row["name"]: row["tid"] - 50 for row in rows_of(tmp_path, segment)}
+    assert tids == {"outer": 0, "inner": 0, "stranger": 1}
+
+
 def test_spans_nest_below_their_parents_alone(tmp_path, segment):
     one, two = segment.thread(), segment.thread()
     end(one, 2000, "inner", 2, 1, 1000)
