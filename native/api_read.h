@@ -240,6 +240,8 @@ struct otrace_task_step_columns {
     int64_t *duration_ns;
     uint32_t *task;
     uint32_t *thread;
+    uint32_t *woken_by; /* the task that let it go on; 0: no task, or not known */
+    uint32_t *woken_in; /* name id of the function that did; 0: not known */
 };
 
 struct otrace_tasks;

@@ -22,6 +22,8 @@ static const struct {
     {"asyncio.base_events", "BaseEventLoop.create_task", OTRACE_SPECIAL_MAKES_TASK},
     {"asyncio.tasks", "create_task", OTRACE_SPECIAL_MAKES_TASK},
     {"asyncio.taskgroups", "TaskGroup.create_task", OTRACE_SPECIAL_MAKES_TASK},
+    {"asyncio.base_events", "BaseEventLoop.call_soon", OTRACE_SPECIAL_WAKES},
+    {"trio._core._run", "Runner.reschedule", OTRACE_SPECIAL_WAKES},
     {"greenlet", "<module>", OTRACE_SPECIAL_GREENLET},
     {"concurrent.futures.thread", "_WorkItem.__init__", OTRACE_SPECIAL_SUBMITS},
     {"concurrent.futures.thread", "_WorkItem.run", OTRACE_SPECIAL_WORKS},
@@ -53,6 +55,8 @@ void otrace_special_begun(enum otrace_special special) {
         otrace_flows_submit(otrace_frame_argument(0));
     } else if (special == OTRACE_SPECIAL_PROVIDES) {
         otrace_spans_provided(otrace_frame_argument(0));
+    } else if (special == OTRACE_SPECIAL_WAKES) {
+        otrace_tasks_wakes(otrace_frame_argument(1));
     }
 }
 

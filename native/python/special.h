@@ -13,6 +13,7 @@ enum otrace_special {
     OTRACE_SPECIAL_MAKES_TASK,     /* returns a task */
     OTRACE_SPECIAL_SUBMITS,        /* _WorkItem.__init__: work for a thread of a pool */
     OTRACE_SPECIAL_GREENLET,       /* the body of the module greenlet */
+    OTRACE_SPECIAL_WAKES,          /* takes a callback that may let a task go on, or that task */
     OTRACE_SPECIAL_WORKS,          /* _WorkItem.run: such a thread does it */
     OTRACE_SPECIAL_PROVIDES,       /* TracerProvider.get_tracer of OpenTelemetry's SDK */
 };
@@ -24,7 +25,7 @@ enum otrace_special otrace_special_kind(const PyCodeObject *code, struct otrace_
 /* Whether its end has something to tell: then it must not go the fast path. */
 static inline bool otrace_special_has_end(enum otrace_special special) {
     return special != OTRACE_SPECIAL_NONE && special != OTRACE_SPECIAL_SUBMITS &&
-           special != OTRACE_SPECIAL_PROVIDES;
+           special != OTRACE_SPECIAL_PROVIDES && special != OTRACE_SPECIAL_WAKES;
 }
 
 /* It begins: before and after that is recorded. */

@@ -21,9 +21,10 @@ struct task {
     PyObject *object; /* an address only; NULL: a free place */
     PyObject *weak;   /* owned reference to it, NULL: it takes none */
     uint32_t id, parent, root, flag;
-    uint64_t name_hash; /* of the name last recorded */
-    uint64_t told;      /* the chunk sequence when it was last recorded; 0: not yet */
-    uint32_t told_pid;  /* by which process */
+    uint64_t name_hash;       /* of the name last recorded */
+    uint64_t told;            /* the chunk sequence when it was last recorded; 0: not yet */
+    uint32_t told_pid;        /* by which process */
+    struct otrace_flow woken; /* number 0: by nobody known */
     bool started;
 };
 
@@ -206,6 +207,10 @@ static uint32_t step(uint32_t activation, const void *frame) {
             } else if (must_tell_again(task)) {
                 write_named(task, 0);
             }
+            if (task->woken.number != 0) {
+                otrace_thread_arrive(task->woken);
+                task->woken.number = 0;
+            }
         }
         Py_DECREF(object);
     }
@@ -267,6 +272,19 @@ void otrace_tasks_end(bool unknown) {
     }
     Py_XDECREF(object);
     PyErr_Restore(type, value, trace);
+}
+
+void otrace_tasks_wakes(PyObject *what) {
+    PyObject *object = what;
+    if (what != NULL && PyCFunction_CheckExact(what)) {
+        object = PyCFunction_GET_SELF(what);
+    } else if (what != NULL && PyMethod_Check(what)) { /* asyncio's tasks in Python */
+        object = PyMethod_GET_SELF(what);
+    }
+    struct task *task = object == NULL || capacity == 0 ? NULL : place_of(table, capacity, object);
+    if (task != NULL && task->object == object && alive(task) && task->started) {
+        task->woken = otrace_thread_flow();
+    }
 }
 
 void otrace_tasks_created(PyObject *object) {

@@ -26,6 +26,10 @@ void otrace_tasks_end(bool unknown);
 void otrace_tasks_go_on(void);
 #endif
 
+/* A loop is asked to let a task go on: `what` (borrowed, or NULL) is the task, or asyncio's
+ * callback that does so. An arrow leads from here to its next step. */
+void otrace_tasks_wakes(PyObject *what);
+
 /* A function that makes tasks (OTRACE_SPECIAL_MAKES_TASK) returns `task` (borrowed). */
 void otrace_tasks_created(PyObject *task);
 

@@ -68,6 +68,27 @@ static void write_arguments(struct otrace_chrome_tasks *encoder,
     APPEND(output, "}");
 }
 
+static void write_waker(struct otrace_chrome_tasks *encoder,
+                        const struct otrace_task_waker *waker) {
+    struct otrace_output *output = &encoder->output;
+    const struct otrace_tasks *tasks = encoder->tasks;
+    uint32_t at = otrace_id_map_find(&tasks->task_map, waker->task);
+    bool by_task = at != UINT32_MAX && tasks->tasks[at].name_size > 0;
+    APPEND(output, ",\"args\":{");
+    if (by_task) {
+        const struct otrace_task *task = &tasks->tasks[at];
+        APPEND(output, "\"woken_by\":");
+        append_text(output,
+                    (struct otrace_text){tasks->names + task->name_offset, task->name_size});
+    }
+    if (waker->function != 0) {
+        otrace_output_append(output, ",", by_task);
+        APPEND(output, "\"woken_in\":");
+        append_text(output, name_of(encoder, waker->function));
+    }
+    APPEND(output, "}");
+}
+
 static struct otrace_text slice_name(const struct otrace_chrome_tasks *encoder,
                                      const struct otrace_task_slice *slice) {
     return slice->kind == OTRACE_SLICE_WAIT        ? (struct otrace_text){"waiting", 7}
@@ -100,6 +121,8 @@ static int write_slices(struct otrace_chrome_tasks *encoder, uint32_t task) {
         begin_row(encoder, 'b', task, slice->start_ns, slice_name(encoder, slice));
         if (slice->call != NULL) {
             write_arguments(encoder, slice->call);
+        } else if (slice->waker != NULL) {
+            write_waker(encoder, slice->waker);
         }
         end_row(&encoder->output);
         open[depth++] = slice;

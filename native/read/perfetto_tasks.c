@@ -111,8 +111,23 @@ static void add_call(struct otrace_perfetto *perfetto, const struct otrace_task 
     }
 }
 
-static void write_begin(struct otrace_perfetto *perfetto, const struct otrace_task *task,
+static void add_waker(struct otrace_perfetto_tasks *encoder,
+                      const struct otrace_task_waker *waker) {
+    struct otrace_message *message = &encoder->perfetto.message;
+    uint32_t at = otrace_id_map_find(&encoder->tasks->task_map, waker->task);
+    if (at != UINT32_MAX && encoder->tasks->tasks[at].name_size > 0) {
+        const struct otrace_task *task = &encoder->tasks->tasks[at];
+        const char *name = encoder->tasks->names + task->name_offset;
+        add_word(message, "woken_by", (struct otrace_text){name, task->name_size});
+    }
+    if (waker->function != 0) {
+        add_word(message, "woken_in", perfetto_name_of(&encoder->perfetto, waker->function));
+    }
+}
+
+static void write_begin(struct otrace_perfetto_tasks *encoder, const struct otrace_task *task,
                         const struct otrace_task_slice *slice, uint64_t track, uint64_t flow) {
+    struct otrace_perfetto *perfetto = &encoder->perfetto;
     const struct perfetto_name *name =
         slice->call == NULL ? NULL : perfetto_see_name(perfetto, slice->call->function);
     struct otrace_message *message = &perfetto->message;
@@ -121,6 +136,9 @@ static void write_begin(struct otrace_perfetto *perfetto, const struct otrace_ta
         add_text(message, EVENT_CATEGORY, "wait");
         add_text(message, EVENT_NAME,
                  slice->kind == OTRACE_SLICE_WAIT ? "waiting" : "waiting to start");
+        if (slice->waker != NULL) {
+            add_waker(encoder, slice->waker);
+        }
     } else {
         add_text(message, EVENT_CATEGORY, "task");
         otrace_message_varint(message, EVENT_NAME_IID, name->iid);
@@ -145,7 +163,7 @@ static void write_lane(struct otrace_perfetto_tasks *encoder, const struct otrac
         if (slice->lane != lane) {
             continue;
         }
-        write_begin(perfetto, task, slice, track, flow);
+        write_begin(encoder, task, slice, track, flow);
         flow = 0;
         if (!slice->open) {
             end_event(perfetto, begin_event(perfetto, slice->end_ns, TYPE_END, track));

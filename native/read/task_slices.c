@@ -34,7 +34,8 @@ static void collect(struct otrace_task_slices *slices, const struct otrace_tasks
     for (uint64_t i = 1; i < info->steps; i++) {
         add(slices, (struct otrace_task_slice){.kind = OTRACE_SLICE_WAIT,
                                                .start_ns = step[i - 1].end_ns,
-                                               .end_ns = step[i].start_ns});
+                                               .end_ns = step[i].start_ns,
+                                               .waker = otrace_tasks_waker(tasks, &step[i])});
     }
     for (uint32_t i = 0; i < task->calls; i++) {
         const struct otrace_task_call *call = &tasks->calls[task->first_call + i];

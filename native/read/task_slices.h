@@ -12,7 +12,8 @@ enum otrace_task_slice_kind {
 
 struct otrace_task_slice {
     int64_t start_ns, end_ns;
-    const struct otrace_task_call *call; /* of a CALL, else NULL */
+    const struct otrace_task_call *call;   /* of a CALL, else NULL */
+    const struct otrace_task_waker *waker; /* what ended a WAIT, NULL: not known */
     uint32_t kind;
     uint32_t lane; /* slices of one lane nest; 0 has all that a coroutine awaits */
     bool open;     /* it did not end: end_ns is the task's last moment */

@@ -180,6 +180,7 @@ static int add_step(struct otrace_tasks *tasks, const struct otrace_decoder_core
         .end_ns = edge->end_ns,
         .task = edge->task,
         .thread_id = thread_id,
+        .flow = edge->flow,
         .goes_on = goes_on,
     };
     task->info.running_ns += edge->end_ns - edge->start_ns;
@@ -196,9 +197,14 @@ static int add_step(struct otrace_tasks *tasks, const struct otrace_decoder_core
 static int read_track(struct otrace_tasks *tasks, struct otrace_segment *segment, uint32_t index,
                       const struct otrace_clock *clock) {
     struct otrace_decoder *decoder;
-    int status = otrace_decoder_new(segment, index, clock, OTRACE_DECODE_TASKS | OTRACE_DECODE_ALL,
-                                    &decoder);
+    uint8_t *kinds = calloc((size_t)segment->names_count + 1, 1);
+    int status = kinds == NULL
+                     ? OTRACE_READ_NO_MEMORY
+                     : otrace_decoder_new(
+                           segment, index, clock,
+                           OTRACE_DECODE_TASKS | OTRACE_DECODE_FLOWS | OTRACE_DECODE_ALL, &decoder);
     if (status != 0) {
+        free(kinds);
         return status;
     }
     const struct otrace_decoder_core *core = (const struct otrace_decoder_core *)decoder;
@@ -207,6 +213,8 @@ static int read_track(struct otrace_tasks *tasks, struct otrace_segment *segment
     while ((status = otrace_decoder_next(decoder, &edge)) > 0) {
         if (edge.kind == OTRACE_EDGE_TASK) {
             status = add_info(tasks, &edge, thread_id);
+        } else if (edge.kind == OTRACE_EDGE_FLOW) {
+            status = otrace_tasks_add_waker(tasks, segment, core, &edge, kinds);
         } else if (edge.activation != 0 &&
                    (edge.kind == OTRACE_EDGE_END || edge.kind == OTRACE_EDGE_OPEN)) {
             status = add_slice(tasks, core, &edge, thread_id);
@@ -219,6 +227,7 @@ static int read_track(struct otrace_tasks *tasks, struct otrace_segment *segment
         }
     }
     otrace_decoder_free(decoder);
+    free(kinds);
     return status;
 }
 
@@ -246,6 +255,8 @@ void otrace_tasks_free(struct otrace_tasks *tasks) {
         free(tasks->calls);
         free(tasks->steps);
         free(tasks->names);
+        free(tasks->wakers);
+        free(tasks->waker_map.places);
         free(tasks->task_map.places);
         free(tasks->call_map.places);
         free(tasks);

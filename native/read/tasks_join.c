@@ -183,6 +183,9 @@ uint64_t otrace_tasks_read_steps(const struct otrace_tasks *tasks, uint64_t firs
         columns->duration_ns[rows] = step->end_ns - step->start_ns;
         columns->task[rows] = step->task;
         columns->thread[rows] = step->thread_id;
+        const struct otrace_task_waker *waker = otrace_tasks_waker(tasks, step);
+        columns->woken_by[rows] = waker == NULL ? 0 : waker->task;
+        columns->woken_in[rows] = waker == NULL ? 0 : waker->function;
     }
     return rows;
 }

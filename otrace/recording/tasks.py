@@ -38,6 +38,8 @@ _STEPS: tuple[tuple[str, _Form], ...] = (
     ("duration_ns", "q"),
     ("task", "I"),
     ("thread", "I"),
+    ("woken_by", "I"),
+    ("woken_in", "I"),
 )
 
 
@@ -110,6 +112,10 @@ class TaskSteps:
     task: memoryview
     thread: memoryview
     """The track's id."""
+    woken_by: memoryview
+    """The id of the task that let it go on; 0: no task did, or it is not known."""
+    woken_in: memoryview
+    """The id of the function that did, 0: not known."""
 
     def __len__(self) -> int:
         return len(self.start_ns)

@@ -260,7 +260,8 @@ static void check_tasks(struct otrace_segment *segment, const struct otrace_cloc
     struct otrace_task_call_columns calls = {64,         times[0],   times[1],   times[2],
                                              awaits,     numbers[0], numbers[1], numbers[2],
                                              numbers[3], numbers[4], numbers[5]};
-    struct otrace_task_step_columns steps = {64, times[0], times[1], numbers[0], numbers[1]};
+    struct otrace_task_step_columns steps = {64,         times[0],   times[1],  numbers[0],
+                                             numbers[1], numbers[2], numbers[3]};
     struct otrace_tasks *tasks;
     uint64_t counts[3], seen = 0, rows;
     CHECK_EQUAL(otrace_tasks_new(segment, clock, &tasks), 0);

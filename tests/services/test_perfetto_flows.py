@@ -58,3 +58,27 @@ def test_blocked_loops(tmp_path: Path, perfetto: PerfettoUI) -> None:
     assert len(blocked) >= 3
     assert sorted(row["value"] for row in values) == sorted([*blocked, *(0 for _ in blocked)])
     assert {row["unit"] for row in values} == {"µs"}
+
+
+def test_wakers(tmp_path: Path, perfetto: PerfettoUI) -> None:
+    program = PROGRAM.parent / "wakes.py"
+    done = otrace_run(tmp_path, "-o", "t.pftrace", str(program), "notes.json")
+    assert done.returncode == 0, done.stderr
+    notes = json.loads((tmp_path / "notes.json").read_text())
+    with perfetto.open(tmp_path / "t.pftrace") as trace:
+        assert trace.stats() == {}
+        waits = trace.query(
+            "select track.name task, extract_arg(arg_set_id, 'debug.woken_by') woken_by, "
+            "extract_arg(arg_set_id, 'debug.woken_in') woken_in "
+            "from slice join track on track.id = slice.track_id where slice.name = 'waiting'"
+        )
+        arrows = trace.query(ARROWS)
+    found = {
+        (row["task"].removesuffix(" (cancelled)"), row["woken_by"], row["woken_in"].split(".")[-1])
+        for row in waits
+        if row["woken_in"]
+    }
+    assert {tuple(noted) for noted in notes} <= found
+    woken = [row for row in arrows if row["start"] == "asyncio.base_events.BaseEventLoop.call_soon"]
+    assert len(woken) >= len(notes)
+    assert all(row["queued"] is not None for row in woken)
