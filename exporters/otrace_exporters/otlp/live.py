@@ -66,7 +66,7 @@ class LiveSender:
         self._sender: Sender | None = None
         self._waiting: list[Spans] = []
         self._requests_from: dict[tuple[str, int], int] = {}
-        self._read_to_end: set[tuple[str, int]] = set()
+        self._read_to_end: dict[str, live_parts.Marks] = {}
         self._window = 0
         self._window_from: dict[str, int] = {}
         self._lost = live_parts.LostUnsent()
@@ -174,15 +174,16 @@ class LiveSender:
             kinds = self._entries.kinds_of(process)
             header = self._header(process, recording) if kinds else (b"", b"")
             end_ns = now_ns if leave_open or not kinds else process_end(process)
+            read_to_end = self._read_to_end.setdefault(process.path, live_parts.Marks())
             for track in process.tracks if kinds else ():
                 place = process.path, track.id
-                if place in self._read_to_end:
+                if track.id in read_to_end:
                     continue
                 source = RequestSource(track, kinds, end_ns, recording.start_wall_ns)
                 self._put_requests_of(source, place, header, leave_open=leave_open)
                 if track.end_ns is not None:
-                    self._read_to_end.add(place)
-                    del self._requests_from[place]
+                    read_to_end.add(track.id)
+                    self._requests_from.pop(place, None)
 
     def _put_requests_of(
         self,

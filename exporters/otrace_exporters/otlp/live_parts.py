@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from otrace_exporters.otlp.wire import Value
 
 
+BITS_MOST = 1 << 20  # bytes of them
+
+
 @dataclass(frozen=True)
 class Part:
     """A window: its number, its time, and that in the ticks of each clock."""
@@ -105,6 +108,30 @@ def is_there(lived: Process | Track, part: Part) -> bool:
     """Whether a process or thread lived in the part."""
     begun = part.until_ns is None or lived.start_ns < part.until_ns
     return begun and (lived.end_ns is None or lived.end_ns >= part.from_ns)
+
+
+class Marks:
+    """A set of small numbers, in a bit for each: of all threads that a process ever had."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+        self._large: set[int] = set()  # which only a damaged segment has
+
+    def add(self, number: int) -> None:
+        """Mark it."""
+        at = number >> 3
+        if at >= BITS_MOST:
+            self._large.add(number)
+            return
+        if at >= len(self._bits):
+            self._bits += bytes(at + 1 - len(self._bits))
+        self._bits[at] |= 1 << (number & 7)
+
+    def __contains__(self, number: int) -> bool:
+        at = number >> 3
+        if at >= len(self._bits):
+            return number in self._large
+        return bool(self._bits[at] >> (number & 7) & 1)
 
 
 @dataclass
