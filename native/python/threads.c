@@ -48,15 +48,6 @@ static PyObject *name_of(PyObject *thread_object) {
     return attribute_of(thread_object, &key, "_name");
 }
 
-static uint32_t os_tid_of(PyObject *thread_object) {
-    static PyObject *key;
-    PyObject *number = attribute_of(thread_object, &key, "_native_id");
-    unsigned long os_tid =
-        number != NULL && PyLong_CheckExact(number) ? PyLong_AsUnsignedLongMask(number) : 0;
-    Py_XDECREF(number);
-    return (uint32_t)os_tid;
-}
-
 PyObject *otrace_threading_names(void) {
     static PyObject *key; /* owned for good */
     PyObject *threading = otrace_dict_get(PyImport_GetModuleDict(), &key, "threading");
@@ -90,6 +81,15 @@ void otrace_threads_refresh(void) {
 }
 
 #if OTRACE_HAS_MONITORING
+
+static uint32_t os_tid_of(PyObject *thread_object) {
+    static PyObject *key;
+    PyObject *number = attribute_of(thread_object, &key, "_native_id");
+    unsigned long os_tid =
+        number != NULL && PyLong_CheckExact(number) ? PyLong_AsUnsignedLongMask(number) : 0;
+    Py_XDECREF(number);
+    return (uint32_t)os_tid;
+}
 
 static struct {
     uint64_t ident;
