@@ -203,8 +203,8 @@ static int compare(const void *key, const void *element) {
 }
 
 static bool is_marker(struct otrace_text name) {
-    return bsearch(&name, markers, sizeof markers / sizeof *markers, sizeof *markers, compare) !=
-           NULL;
+    return name.size > 0 && bsearch(&name, markers, sizeof markers / sizeof *markers,
+                                    sizeof *markers, compare) != NULL;
 }
 
 size_t otrace_chrome_name_room(struct otrace_text name, const char *category) {

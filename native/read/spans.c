@@ -194,7 +194,7 @@ struct otrace_span_words otrace_span_words(const struct otrace_spans *spans,
     struct otrace_attributes all = {spans->words + span->offset, span->count};
     struct otrace_values values = otrace_values_of(&all);
     if (!otrace_values_next(&values, &result.name) || result.name.type != OTRACE_VALUE_TEXT) {
-        result.name = (struct otrace_value){.type = OTRACE_VALUE_TEXT};
+        result.name = (struct otrace_value){.type = OTRACE_VALUE_TEXT, .payload = all.words};
     }
     result.attributes =
         (struct otrace_attributes){values.position, (uint32_t)(values.end - values.position)};

@@ -32,7 +32,7 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
     for (uint32_t i = 0; i < count && synth->slots < synth->header->chunk_count; i++) {
         now += pick(20) == 0 ? pick(1u << 22) : pick(400);
         uint32_t kind = 1 + pick(6), id = pick(10) ? 1 + pick(8) : pick(40000);
-        switch (pick(12)) {
+        switch (pick(13)) {
         case 0:
             synth_record(synth, thread, OTRACE_X_EVENT_BEGIN, 0, now,
                          (otrace_word[]){1 + pick(30), 5, 6, 3 | 8 << 8, 7, 0}, 6);
@@ -69,6 +69,12 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
                         1 + pick(4));
             kind = pick(2) ? OTRACE_RESUME : OTRACE_YIELD;
             /* fall through */
+        case 8:
+            synth_record(synth, thread, OTRACE_X_SPAN_END, pick(128), now,
+                         (otrace_word[]){pick(9), 0, 0, 0, pick(3), 0, pick(9), 0, pick(90), 0,
+                                         pick(50), 0, 5 | 3 << 8, 0x620a61, 4, 2},
+                         16);
+            break;
         default:
             synth_call(synth, thread, kind, id, now, pick(8) ? -1 : (int64_t)pick(9));
             break;
@@ -90,7 +96,7 @@ static struct image make_seed(uint32_t number) {
         synth_name(&synth, id, (1 + id % 3) | async, id % 2 ? "module" : "",
                    "na\"me\xed\xb2\x80\xff", "f.py", id);
     }
-    synth_note(&synth, "key", "value");
+    synth_note(&synth, "spans", "1");
     for (uint32_t i = 0; i < 2; i++) {
         synth_thread(&synth, &threads[i], i + 1, "thread", 2000);
     }
