@@ -8,8 +8,11 @@
  *
  * A request, the outermost call of one of certain functions, is a trace of its own. In an ordinary
  * plan it is one span with a link to that trace. A plan of requests has one track, and each window
- * is a request, in the order of their beginnings. What begins in a request `window_ns` after its
- * beginning, or later, is other work again. */
+ * is a request, in the order of their beginnings; they may overlap. What begins in a request
+ * `window_ns` after its beginning, or later, is other work again.
+ *
+ * The slices of a coroutine's call are one call: it lies where the coroutine was started, or where
+ * its task was made. */
 #ifndef OTRACE_API_OTLP_H
 #define OTRACE_API_OTLP_H
 
@@ -75,6 +78,9 @@ struct otrace_otlp_range {
 uint64_t otrace_otlp_tick(const struct otrace_clock *clock, int64_t ns);
 int otrace_otlp_set_range(struct otrace_otlp *plan, uint32_t track,
                           const struct otrace_otlp_range *range);
+/* Requests of the range that a plan has given before: their start ticks, in order (copied). */
+int otrace_otlp_set_sent(struct otrace_otlp *plan, uint32_t track, const uint64_t *ticks,
+                         uint32_t count);
 
 int otrace_otlp_measure(struct otrace_otlp *plan, uint32_t track);
 int otrace_otlp_select(struct otrace_otlp *plan);
@@ -91,13 +97,15 @@ int otrace_otlp_find(const struct otrace_otlp *plan, uint32_t window, uint32_t t
 /* Requests of a plan of requests, by window. */
 struct otrace_otlp_request_info {
     uint8_t trace_id[16];
-    uint64_t span_id;
+    uint64_t span_id, start_tick;
     int64_t start_ns, end_ns; /* end_ns -1: it goes on */
+    uint32_t left;            /* 1: for a later plan, this one has no spans of it */
 };
 uint32_t otrace_otlp_count_requests(const struct otrace_otlp *plan);
 void otrace_otlp_get_request(const struct otrace_otlp *plan, uint32_t window,
                              struct otrace_otlp_request_info *info);
-/* Where the next plan of requests of the track goes on; 1: with requests that are there already. */
+/* Where the next plan of requests of the track goes on, apart from requests that were left; 1: with
+ * requests that are there already. */
 int otrace_otlp_next(const struct otrace_otlp *plan, uint64_t *tick);
 /* Encoded fields of Span (copied) that the root of a request gets as well: its link to the run. */
 int otrace_otlp_set_root(struct otrace_otlp *plan, const char *fields, size_t size);

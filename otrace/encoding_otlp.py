@@ -10,7 +10,7 @@ Memory is bounded by the budget: the spans of all windows, and the stack of one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +57,12 @@ class Request:
     trace_id: bytes
     span_id: bytes
     """Of the call, the root of the trace."""
+    start_tick: int
     start_ns: int
     end_ns: int | None
     """None: it goes on."""
+    left: bool
+    """It is for a later plan: this one has no spans of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,14 @@ class SpanPlan:
         given.from_tick, given.until_tick, given.open = from_tick, until_tick, not leave_open
         check(lib.otrace_otlp_set_range(self._plan, number, given), self._name(number))
 
+    def set_sent(self, number: int, start_ticks: Iterable[int]) -> None:
+        """Name requests of the range that an earlier plan has given."""
+        ticks = sorted(start_ticks)
+        status = lib.otrace_otlp_set_sent(
+            self._plan, number, ffi.new("uint64_t[]", ticks), len(ticks)
+        )
+        check(status, self._name(number))
+
     def measure(self, number: int) -> None:
         """First pass over a track: find the calls that are worth a span."""
         check(lib.otrace_otlp_measure(self._plan, number), self._name(number))
@@ -199,14 +210,19 @@ class SpanPlan:
                 Request(
                     bytes(ffi.buffer(raw.trace_id)),
                     _id_bytes(raw.span_id),
+                    raw.start_tick,
                     raw.start_ns,
                     None if raw.end_ns < 0 else raw.end_ns,
+                    bool(raw.left),
                 )
             )
         return found
 
     def next(self) -> tuple[int, bool]:
-        """Where the track's next plan of requests goes on, and whether that can be at once."""
+        """Where the track's next plan of requests goes on, and whether that can be at once.
+
+        Requests that were left are not thought of.
+        """
         tick = ffi.new("uint64_t *")
         more = lib.otrace_otlp_next(self._plan, tick)
         return tick[0], bool(more)

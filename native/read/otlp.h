@@ -2,11 +2,12 @@
  *
  *   otlp_plan.c     the plan, span ids
  *   otlp_walk.c     edges of a track as a stack of frames
+ *   otlp_coroutines.c  calls that go on behind an await; otlp_parents.c: what made them
  *   otlp_requests.c calls that are traces of their own, and parts of a track
  *   otlp_measure.c  pass 1: a heap of the best calls for each window
  *   otlp_collect.c  pass 2: those calls' spans
  *   otlp_groups.c   calls without a span, collapsed with the siblings of their name
- *   otlp_capture.c  the walk over one trace of a service, in place of the ordinary one
+ *   otlp_capture.c  one trace of a service; otlp_capture_walk.c: the walk in place of the ordinary
  *   otlp_encode.c   spans as bytes; otlp_values.c attributes; otlp_wire.h protobuf */
 #ifndef OTRACE_READ_OTLP_H
 #define OTRACE_READ_OTLP_H
@@ -27,6 +28,7 @@
 /* Bits beside enum otrace_call_flag. */
 #define OTRACE_OTLP_RAISED 0x10000u  /* the exception began in this call */
 #define OTRACE_OTLP_ESCAPED 0x20000u /* and in this one it left the thread */
+#define OTRACE_OTLP_AWAITED 0x40000u /* a whole call of a coroutine or asynchronous generator */
 
 /* A call that may get a span. The key orders by class, duration, and depth (outer first); an
  * enclosing call's is above those of all calls in it, so the best calls bring their ancestors. */
@@ -58,6 +60,8 @@ struct otrace_otlp_span {
     uint32_t keeper;       /* the span around it, in the window; NONE: the thread's */
     uint32_t kind;         /* of a request: OTLP's number; 0: internal */
     uint64_t request_tick; /* not 0: a request that is a trace of its own */
+    int64_t running_ns;    /* of a coroutine: of its slices */
+    uint64_t awaits;
     struct otrace_otlp_marks marks;
 };
 
@@ -92,6 +96,8 @@ struct otrace_otlp_track {
     uint8_t *requests; /* by name id: kind of the span, 0: no request */
     uint32_t requests_size;
     struct otrace_otlp_range range;
+    uint64_t *sent; /* start ticks, in order */
+    uint32_t sent_count;
     uint64_t edges, taken_over; /* of pass 1: pass 2 must see the same */
 };
 
@@ -99,7 +105,9 @@ struct otrace_otlp_track {
 struct otrace_otlp_found {
     uint64_t start_tick;
     int64_t start_ns, end_ns; /* end_ns -1: it goes on */
-    uint32_t function;
+    int64_t until_ns;
+    uint32_t open; /* its call, and coroutines in it, that have not ended */
+    bool left;     /* for a later plan */
 };
 
 struct otrace_otlp_group;   /* otlp_groups.c */
@@ -158,9 +166,11 @@ enum otrace_otlp_request { OTRACE_OTLP_OTHER, OTRACE_OTLP_ROOT, OTRACE_OTLP_INSI
  * 1: the plan is full, the call is the next one's. */
 int otrace_otlp_place(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                       const struct otrace_otlp_frame *parent, const struct otrace_edge *edge);
-/* A request ended; or, with OPEN in the edge's flags, the walk did. False: leave it out. */
-bool otrace_otlp_request_ended(struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
+/* Pass 1: a frame ended, which may be a request's. */
+void otrace_otlp_request_ended(struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
                                const struct otrace_edge *edge);
+/* Pass 1 is over: requests that go on are left for a later plan. */
+void otrace_otlp_requests_settle(struct otrace_otlp_walk *walk);
 /* The window of what begins now inside `around` (NULL: nothing), or NONE. */
 uint32_t otrace_otlp_window_in(const struct otrace_otlp_walk *walk,
                                const struct otrace_otlp_frame *around,
@@ -185,16 +195,28 @@ struct otrace_otlp_frame {
     uint32_t keeper; /* pass 2: the nearest span around it in its window, or NONE */
     uint32_t caught; /* pass 2: 1 + exception that its last call was left by, 0: it returned */
     uint32_t function, flags;
+    uint32_t task;       /* that the thread ran at its beginning */
+    uint32_t coroutine;  /* the frame, or in the stack the slice, is its; or NONE */
+    uint32_t coroutines; /* in the stack: the first of those that are its children, or NONE */
 };
 
+struct otrace_otlp_visitor;
 struct otrace_otlp_walk {
     struct otrace_otlp *plan;
     uint32_t track;
-    struct otrace_otlp_frame *stack;
+    const struct otrace_otlp_visitor *visitor;
+    struct otrace_otlp_frame *stack; /* of what is on the thread: calls, and slices of coroutines */
     uint32_t depth, capacity;
+    struct otrace_otlp_coroutines *coroutines;
+    /* A coroutine's call has ended, or has another parent from now on: for the visitor. */
+    int (*tell_end)(struct otrace_otlp_walk *walk, uint32_t coroutine);
+    void (*tell_move)(struct otrace_otlp_walk *walk, uint32_t coroutine);
+    uint64_t begun; /* the index that the next call may have */
     int64_t now_ns;
     uint32_t window;   /* of the event that `beside` and `mark` are told of */
     uint32_t requests; /* that began so far */
+    uint32_t requests_open;
+    bool full; /* later requests are the next plan's */
     uint64_t last_tick, last_request;
     int64_t until_ns;
     bool measures;
@@ -228,9 +250,17 @@ static inline uint32_t otrace_otlp_window_at(const struct otrace_otlp *plan, int
     return window < plan->options.windows ? (uint32_t)window : plan->options.windows - 1;
 }
 
-/* otlp_capture.c */
+/* otlp_collect.c: the call of this frame, which goes on, has another parent. */
+void otrace_otlp_collect_moved(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
+                               const struct otrace_otlp_frame *parent);
+
+/* otlp_parents.c: the frame that a place in the stack stands for. */
+struct otrace_otlp_frame *otrace_otlp_frame_at(const struct otrace_otlp_walk *walk, uint32_t at);
+
+/* otlp_capture_walk.c */
 int otrace_otlp_capture_walk(struct otrace_otlp *plan, uint32_t track,
                              const struct otrace_otlp_visitor *visitor);
+/* otlp_capture.c */
 void otrace_otlp_capture_free(struct otrace_otlp_capture *capture);
 
 /* otlp_groups.c */

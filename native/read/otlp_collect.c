@@ -1,5 +1,5 @@
 /* Pass 2: the spans of the calls that pass 1 chose, and an account of all others. */
-#include "read/otlp.h"
+#include "read/otlp_coroutines.h"
 
 static struct otrace_otlp_span *span_at(struct otrace_otlp *plan, uint32_t window, uint32_t at) {
     return &plan->windows[window].spans[at];
@@ -130,6 +130,12 @@ static bool is_one_of(struct otrace_text text, const char *const *names, size_t 
 
 #define COUNT(names) (sizeof(names) / sizeof *(names))
 
+/* A cancelled coroutine is no error: nobody wanted its result. */
+static bool is_cancellation(struct otrace_text qualified) {
+    static const char *const names[] = {"CancelledError", "Cancelled"};
+    return is_one_of(qualified, names, COUNT(names));
+}
+
 /* Whether an exception that left this call left the program's own code in the thread. Of a thread
  * it is `run` that it leaves, of a request's trace the request; the interpreter's start-up code is
  * not the program's. */
@@ -160,7 +166,8 @@ static bool is_escape(const struct otrace_otlp_walk *walk, const struct otrace_o
         return parent != NULL;
     }
     otrace_segment_get_name(segment, edge->exception, &info);
-    return !is_one_of(info.qualified, orderly, COUNT(orderly));
+    return !is_one_of(info.qualified, orderly, COUNT(orderly)) &&
+           !(frame->coroutine != OTRACE_OTLP_NONE && is_cancellation(info.qualified));
 }
 
 /* The first call of a window is made by one of an earlier window: the two are to be linked. */
@@ -224,10 +231,13 @@ static uint32_t judge_exception(struct otrace_otlp_walk *walk,
     bool passing = frame->caught == edge->exception + 1;
     uint32_t bits = untold || passing ? 0 : OTRACE_OTLP_RAISED;
     if (is_escape(walk, frame, parent, edge)) {
-        struct otrace_otlp_cell *cell = otrace_otlp_cell(walk->plan, frame->window, walk->track);
-        cell->part.escaped = 1;
-        cell->part.exception = edge->exception;
         bits |= OTRACE_OTLP_ESCAPED;
+        if (frame->coroutine == OTRACE_OTLP_NONE) { /* a task's failure is not its thread's */
+            struct otrace_otlp_cell *cell =
+                otrace_otlp_cell(walk->plan, frame->window, walk->track);
+            cell->part.escaped = 1;
+            cell->part.exception = edge->exception;
+        }
     }
     return bits;
 }
@@ -242,6 +252,12 @@ static int end(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
         struct otrace_otlp_span *span = span_at(plan, frame->window, frame->span);
         fill_span(span, edge);
         span->flags |= bits;
+        if (frame->coroutine != OTRACE_OTLP_NONE) {
+            const struct otrace_otlp_coroutine *call = &walk->coroutines->items[frame->coroutine];
+            span->flags |= OTRACE_OTLP_AWAITED;
+            span->running_ns = call->running_ns;
+            span->awaits = call->awaits;
+        }
         if (edge->begin_attributes.count > 0 || edge->end_attributes.count > 0) {
             keep_attributes(plan, span, edge);
         }
@@ -255,6 +271,25 @@ static int end(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
         otrace_otlp_leave_out(plan, frame->window, walk->track, frame->keeper, 1);
     }
     return 0;
+}
+
+void otrace_otlp_collect_moved(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
+                               const struct otrace_otlp_frame *parent) {
+    struct otrace_otlp_window *window = &walk->plan->windows[frame->window];
+    uint32_t keeper = keeper_of(parent, frame->window);
+    if (keeper == OTRACE_OTLP_NONE && walk->plan->options.requests) {
+        return; /* the request that it belongs to has ended */
+    }
+    frame->keeper = keeper;
+    bool is_root = walk->plan->options.requests && frame->request == OTRACE_OTLP_ROOT;
+    if (frame->span != OTRACE_OTLP_NONE && !is_root) {
+        struct otrace_otlp_span *span = &window->spans[frame->span];
+        span->keeper = frame->keeper;
+        span->parent_id =
+            frame->keeper != OTRACE_OTLP_NONE
+                ? window->spans[frame->keeper].id
+                : otrace_otlp_cell(walk->plan, frame->window, walk->track)->part.span_id;
+    }
 }
 
 static int open_call(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,

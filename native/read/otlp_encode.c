@@ -172,6 +172,11 @@ static void put_facts(struct otrace_bytes *to, const struct otrace_otlp_span *sp
         }
         otrace_wire_key_text(to, SPAN_ATTRIBUTES, "otrace.exception", exception);
     }
+    if (span->flags & OTRACE_OTLP_AWAITED) {
+        otrace_wire_key_number(to, SPAN_ATTRIBUTES, "otrace.running_ns", OTRACE_ANY_INT,
+                               (uint64_t)span->running_ns);
+        otrace_wire_key_number(to, SPAN_ATTRIBUTES, "otrace.awaits", OTRACE_ANY_INT, span->awaits);
+    }
     if (span->count > 0) {
         otrace_wire_key_number(to, SPAN_ATTRIBUTES, "otrace.collapsed.count", OTRACE_ANY_INT,
                                span->count);

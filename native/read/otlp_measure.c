@@ -72,6 +72,9 @@ static int end(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                struct otrace_otlp_frame *parent, const struct otrace_edge *edge) {
     uint32_t request = frame->request == OTRACE_OTLP_ROOT ? OTRACE_CALL_EVENT : 0;
     uint64_t rank = rank_of(edge->end_ns - edge->start_ns, edge->flags | request);
+    if (request != 0 && walk->plan->options.requests) {
+        rank = EVENT_CLASS | DURATION_MAX << LEVEL_BITS; /* tasks of a request may outlive it */
+    }
     rank = rank > frame->best ? rank : frame->best;
     if (parent != NULL && parent->window == frame->window && parent->best < rank) {
         parent->best = rank;

@@ -120,6 +120,7 @@ void otrace_otlp_free(struct otrace_otlp *plan) {
     for (uint32_t i = 0; i < plan->tracks_count; i++) {
         free(plan->tracks[i].attributes);
         free(plan->tracks[i].requests);
+        free(plan->tracks[i].sent);
     }
     otrace_otlp_capture_free(plan->capture);
     free(plan->windows);

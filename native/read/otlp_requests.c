@@ -3,7 +3,6 @@
 #include "read/segment.h"
 
 static uint32_t kind_of(const struct otrace_otlp_track *track, const struct otrace_edge *edge) {
-    /* A coroutine's resumption is not told from another one's. */
     bool call = !(edge->flags & (OTRACE_CALL_EVENT | OTRACE_CALL_RESUMED));
     uint64_t start = track->segment->header.start_anchor.tick;
     if (edge->flags & OTRACE_CALL_CUT && edge->start_tick <= start) {
@@ -25,21 +24,43 @@ static uint32_t window_of_other(const struct otrace_otlp_walk *walk,
     return otrace_otlp_window_at(plan, edge->start_ns);
 }
 
-/* The window of the request that begins, or NONE; 1: there is no room for it in the plan. */
-static int begin_request(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
-                         const struct otrace_edge *edge) {
+static bool was_sent(const struct otrace_otlp_track *track, uint64_t tick) {
+    uint32_t low = 0, high = track->sent_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (track->sent[middle] < tick) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < track->sent_count && track->sent[low] == tick;
+}
+
+/* No request that begins from here on is this plan's. */
+static void close_plan(struct otrace_otlp_walk *walk, uint64_t tick) {
+    walk->full = true;
+    /* Later than all before, whatever a damaged segment says: so that it comes to an end. */
+    walk->plan->next_tick = tick > walk->last_request ? tick : walk->last_request + 1;
+    walk->plan->more = true;
+}
+
+/* The window of the request that begins, or NONE. */
+static uint32_t begin_request(struct otrace_otlp_walk *walk, const struct otrace_edge *edge,
+                              int64_t until_ns) {
     struct otrace_otlp *plan = walk->plan;
-    if (is_before(&plan->tracks[walk->track], edge)) {
-        return 0;
+    const struct otrace_otlp_track *track = &plan->tracks[walk->track];
+    if (is_before(track, edge) || was_sent(track, edge->start_tick)) {
+        return OTRACE_OTLP_NONE;
     }
     if (walk->measures) {
-        if (plan->found_count == plan->options.windows || plan->candidates > OTRACE_OTLP_AT_ONCE) {
-            /* Later than all before, whatever a damaged segment says: so that it comes to an end.
-             */
-            plan->next_tick =
-                edge->start_tick > walk->last_request ? edge->start_tick : walk->last_request + 1;
-            plan->more = true;
-            return 1;
+        bool room =
+            plan->found_count < plan->options.windows && plan->candidates <= OTRACE_OTLP_AT_ONCE;
+        if (!room && !walk->full) {
+            close_plan(walk, edge->start_tick);
+        }
+        if (walk->full) {
+            return OTRACE_OTLP_NONE;
         }
         if (edge->start_tick > walk->last_request) {
             walk->last_request = edge->start_tick;
@@ -48,54 +69,109 @@ static int begin_request(struct otrace_otlp_walk *walk, struct otrace_otlp_frame
             .start_tick = edge->start_tick,
             .start_ns = edge->start_ns,
             .end_ns = -1,
-            .function = edge->id,
+            .until_ns = until_ns,
+            .open = 1,
         };
+        walk->requests_open++;
     }
-    if (walk->requests < plan->found_count) {
-        frame->request_window = frame->window = walk->requests++;
+    if (walk->requests == plan->found_count) {
+        return OTRACE_OTLP_NONE;
     }
-    return 0;
+    uint32_t window = walk->requests++;
+    return plan->found[window].left ? OTRACE_OTLP_NONE : window;
+}
+
+/* Whether a loop starts this call of a coroutine, as a task's own. */
+static bool begins_task(const struct otrace_otlp_walk *walk, const struct otrace_edge *edge) {
+    uint32_t around = walk->depth > 0 ? walk->stack[walk->depth - 1].task : 0;
+    return edge->activation != 0 && edge->task != 0 && edge->task != around;
+}
+
+/* All requests of a full plan are there: the others go on longer than a request may. */
+static bool is_done(const struct otrace_otlp_walk *walk, const struct otrace_edge *edge) {
+    const struct otrace_otlp *plan = walk->plan;
+    return walk->full && (walk->requests_open == 0 ||
+                          edge->start_ns >= plan->found[plan->found_count - 1].until_ns);
 }
 
 int otrace_otlp_place(struct otrace_otlp_walk *walk, struct otrace_otlp_frame *frame,
                       const struct otrace_otlp_frame *parent, const struct otrace_edge *edge) {
     const struct otrace_otlp *plan = walk->plan;
     frame->window = frame->request_window = OTRACE_OTLP_NONE;
-    if (parent != NULL && parent->request != OTRACE_OTLP_OTHER) {
-        frame->request = OTRACE_OTLP_INSIDE;
-        frame->request_until_ns = parent->request_until_ns;
-        frame->request_window = parent->request_window;
-        frame->window = edge->start_ns < frame->request_until_ns ? frame->request_window
-                                                                 : window_of_other(walk, edge);
-        return 0;
+    bool inside = parent != NULL && parent->request != OTRACE_OTLP_OTHER;
+    if (inside && !begins_task(walk, edge)) {
+        frame->kind = 0;
+    } else {
+        frame->kind = kind_of(&plan->tracks[walk->track], edge);
     }
-    frame->kind = kind_of(&plan->tracks[walk->track], edge);
+    if (is_done(walk, edge)) {
+        return 1;
+    }
     if (frame->kind != 0) {
         frame->request = OTRACE_OTLP_ROOT;
         frame->request_until_ns = edge->start_ns + plan->options.window_ns;
         if (plan->options.requests) {
-            return begin_request(walk, frame, edge);
+            frame->request_window = begin_request(walk, edge, frame->request_until_ns);
+            frame->window = frame->request_window;
+            return 0;
+        }
+    } else if (inside) {
+        frame->request = OTRACE_OTLP_INSIDE;
+        frame->request_until_ns = parent->request_until_ns;
+        frame->request_window = parent->request_window;
+        if (edge->start_ns < frame->request_until_ns) {
+            frame->window = frame->request_window;
+            if (walk->measures && frame->coroutine != OTRACE_OTLP_NONE &&
+                frame->window != OTRACE_OTLP_NONE) {
+                plan->found[frame->window].open++;
+            }
+            return 0;
         }
     }
     frame->window = window_of_other(walk, edge);
     return 0;
 }
 
-bool otrace_otlp_request_ended(struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
+void otrace_otlp_request_ended(struct otrace_otlp_walk *walk, const struct otrace_otlp_frame *frame,
                                const struct otrace_edge *edge) {
-    struct otrace_otlp *plan = walk->plan;
-    struct otrace_otlp_found *found = &plan->found[frame->request_window];
-    if (!(edge->flags & OTRACE_CALL_OPEN)) {
+    bool counts = frame->request == OTRACE_OTLP_ROOT || frame->coroutine != OTRACE_OTLP_NONE;
+    if (!counts || !walk->plan->options.requests || frame->window == OTRACE_OTLP_NONE ||
+        edge->flags & OTRACE_CALL_OPEN) {
+        return;
+    }
+    struct otrace_otlp_found *found = &walk->plan->found[frame->window];
+    if (frame->request == OTRACE_OTLP_ROOT) {
         found->end_ns = edge->end_ns;
-        return true;
     }
-    bool over = edge->end_ns >= frame->request_until_ns;
-    if (!over && !plan->tracks[walk->track].range.open) {
-        plan->next_tick = found->start_tick;
-        plan->found_count--; /* it is the last one: requests do not nest */
-        return false;
+    if (--found->open == 0) {
+        walk->requests_open--;
     }
-    return true;
+}
+
+void otrace_otlp_requests_settle(struct otrace_otlp_walk *walk) {
+    struct otrace_otlp *plan = walk->plan;
+    const struct otrace_otlp_track *track = &plan->tracks[walk->track];
+    int64_t now_ns = walk->now_ns > track->open_end_ns ? walk->now_ns : track->open_end_ns;
+    bool leave = !track->range.open;
+    for (uint32_t i = 0; leave && i < plan->found_count; i++) {
+        struct otrace_otlp_found *found = &plan->found[i];
+        found->left = found->open > 0 && now_ns < found->until_ns;
+    }
+}
+
+int otrace_otlp_set_sent(struct otrace_otlp *plan, uint32_t number, const uint64_t *ticks,
+                         uint32_t count) {
+    struct otrace_otlp_track *track = &plan->tracks[number];
+    if (number >= plan->tracks_count || track->sent != NULL) {
+        return OTRACE_READ_ARGUMENT;
+    }
+    track->sent = malloc((count + 1u) * sizeof *ticks);
+    if (track->sent == NULL) {
+        return OTRACE_READ_NO_MEMORY;
+    }
+    memcpy(track->sent, ticks, count * sizeof *ticks);
+    track->sent_count = count;
+    return OTRACE_READ_OK;
 }
 
 uint32_t otrace_otlp_window_in(const struct otrace_otlp_walk *walk,
@@ -157,8 +233,10 @@ void otrace_otlp_get_request(const struct otrace_otlp *plan, uint32_t window,
     uint64_t trace_id[2];
     otrace_otlp_request_ids(&plan->tracks[0], found->start_tick, trace_id, &info->span_id);
     memcpy(info->trace_id, trace_id, sizeof info->trace_id);
+    info->start_tick = found->start_tick;
     info->start_ns = found->start_ns;
     info->end_ns = found->end_ns;
+    info->left = found->left;
 }
 
 int otrace_otlp_next(const struct otrace_otlp *plan, uint64_t *tick) {

@@ -1,29 +1,17 @@
 /* A track's edges as a stack of frames, for both passes. */
 #include "read/decoder.h"
-#include "read/otlp.h"
+#include "read/otlp_coroutines.h"
 
 #define STOP 1 /* of visit: the part of the track ends here */
 
 static struct otrace_otlp_frame *frame_below(struct otrace_otlp_walk *walk, uint32_t depth) {
-    return depth > 0 ? &walk->stack[depth - 1] : NULL;
+    return depth > 0 ? otrace_otlp_frame_at(walk, depth - 1) : NULL;
 }
 
-static int push(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
-                const struct otrace_edge *edge) {
-    if (!otrace_otlp_grow(&walk->stack, sizeof *walk->stack, walk->depth, &walk->capacity)) {
-        return OTRACE_READ_NO_MEMORY;
-    }
-    struct otrace_otlp_frame *frame = &walk->stack[walk->depth];
-    struct otrace_otlp_frame *parent = frame_below(walk, walk->depth);
-    *frame = (struct otrace_otlp_frame){
-        .index = edge->index,
-        .start_tick = edge->start_tick,
-        .start_ns = edge->start_ns,
-        .span = OTRACE_OTLP_NONE,
-        .keeper = OTRACE_OTLP_NONE,
-        .function = edge->id,
-        .flags = edge->flags,
-    };
+/* A frame has its parent: what it is in is found, and the visitor told. */
+static int enter(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                 struct otrace_otlp_frame *frame, struct otrace_otlp_frame *parent,
+                 const struct otrace_edge *edge) {
     if (otrace_otlp_place(walk, frame, parent, edge) != 0) {
         return STOP;
     }
@@ -32,16 +20,87 @@ static int push(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor 
     return frame->window == OTRACE_OTLP_NONE ? 0 : visitor->begin(walk, frame, parent);
 }
 
+/* The first slice of a coroutine begins the call. */
+static int begin_coroutine(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                           uint32_t at, const struct otrace_edge *edge) {
+    struct otrace_edge begun = *edge;
+    if (edge->flags & OTRACE_CALL_RESUMED && walk->plan->tracks[walk->track].range.from_tick > 0) {
+        begun.start_tick = 0; /* before the part */
+    }
+    return enter(walk, visitor, &walk->coroutines->items[at].frame,
+                 otrace_otlp_coroutine_parent(walk, at), &begun);
+}
+
+static int push(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
+                const struct otrace_edge *edge) {
+    if (!otrace_otlp_grow(&walk->stack, sizeof *walk->stack, walk->depth, &walk->capacity)) {
+        return OTRACE_READ_NO_MEMORY;
+    }
+    struct otrace_otlp_frame *frame = &walk->stack[walk->depth];
+    *frame = (struct otrace_otlp_frame){
+        .index = edge->index,
+        .start_tick = edge->start_tick,
+        .start_ns = edge->start_ns,
+        .span = OTRACE_OTLP_NONE,
+        .keeper = OTRACE_OTLP_NONE,
+        .function = edge->id,
+        .flags = edge->flags,
+        .task = edge->task,
+        .coroutine = OTRACE_OTLP_NONE,
+        .coroutines = OTRACE_OTLP_NONE,
+    };
+    walk->begun = edge->index + 1;
+    if (edge->activation == 0) {
+        return enter(walk, visitor, frame, frame_below(walk, walk->depth), edge);
+    }
+    bool is_new;
+    int status = otrace_otlp_coroutine_slice(walk, edge, &is_new);
+    if (status != 0) {
+        return status;
+    }
+    if (is_new) {
+        return begin_coroutine(walk, visitor, frame->coroutine, edge);
+    }
+    if (frame->coroutine == OTRACE_OTLP_NONE) {
+        return enter(walk, visitor, frame, frame_below(walk, walk->depth), edge);
+    }
+    walk->depth++;
+    return 0;
+}
+
+static int tell_end(struct otrace_otlp_walk *walk, uint32_t at) {
+    struct otrace_otlp_coroutine *item = &walk->coroutines->items[at];
+    struct otrace_edge edge = otrace_otlp_coroutine_edge(item);
+    return item->frame.window == OTRACE_OTLP_NONE
+               ? 0
+               : walk->visitor->end(walk, &item->frame, otrace_otlp_coroutine_parent(walk, at),
+                                    &edge);
+}
+
+static void tell_move(struct otrace_otlp_walk *walk, uint32_t at) {
+    struct otrace_otlp_frame *frame = &walk->coroutines->items[at].frame;
+    const struct otrace_otlp_frame *parent = otrace_otlp_coroutine_parent(walk, at);
+    frame->level = parent != NULL && parent->window == frame->window ? parent->level + 1 : 0;
+    if (!walk->visitor->measures && frame->window != OTRACE_OTLP_NONE) {
+        otrace_otlp_collect_moved(walk, frame, parent);
+    }
+}
+
 static int pop(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *visitor,
                const struct otrace_edge *edge) {
-    walk->depth--;
-    struct otrace_otlp_frame *frame = &walk->stack[walk->depth];
-    if (frame->window == OTRACE_OTLP_NONE ||
-        (walk->plan->options.requests && frame->request == OTRACE_OTLP_ROOT && visitor->measures &&
-         !otrace_otlp_request_ended(walk, frame, edge))) {
-        return 0;
+    struct otrace_otlp_frame *frame = &walk->stack[walk->depth - 1];
+    if (frame->coroutine != OTRACE_OTLP_NONE) {
+        walk->depth--;
+        return otrace_otlp_coroutine_pause(walk, frame->coroutine, edge);
     }
-    return visitor->end(walk, frame, frame_below(walk, walk->depth), edge);
+    otrace_otlp_coroutines_move(walk, walk->depth - 1);
+    walk->depth--;
+    if (visitor->measures) {
+        otrace_otlp_request_ended(walk, frame, edge);
+    }
+    return frame->window == OTRACE_OTLP_NONE
+               ? 0
+               : visitor->end(walk, frame, frame_below(walk, walk->depth), edge);
 }
 
 /* The top frame ends without an edge of its own. */
@@ -80,7 +139,7 @@ static int end(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor *
 static struct otrace_otlp_frame *around_event(struct otrace_otlp_walk *walk,
                                               const struct otrace_edge *edge) {
     for (uint32_t at = edge->end_ns <= walk->now_ns ? walk->depth : 0; at > 0; at--) {
-        struct otrace_otlp_frame *frame = &walk->stack[at - 1];
+        struct otrace_otlp_frame *frame = otrace_otlp_frame_at(walk, at - 1);
         if (frame->start_ns <= edge->start_ns) {
             return frame;
         }
@@ -136,12 +195,15 @@ static int visit(struct otrace_otlp_walk *walk, const struct otrace_otlp_visitor
         }
         walk->stack[*open_at].flags = edge->flags;
         walk->now_ns = open_end(walk, edge);
-        if (walk->stack[*open_at].window == OTRACE_OTLP_NONE) {
+        if (walk->stack[*open_at].coroutine != OTRACE_OTLP_NONE ||
+            walk->stack[*open_at].window == OTRACE_OTLP_NONE) {
             return 0;
         }
         return visitor->open(walk, &walk->stack[*open_at], edge);
     case OTRACE_EDGE_EVENT:
         return visit_event(walk, visitor, edge);
+    case OTRACE_EDGE_TASK:
+        return otrace_otlp_task_told(walk, edge);
     default:
         return visit_mark(walk, visitor, edge);
     }
@@ -198,10 +260,14 @@ static int visit_all(struct otrace_otlp_walk *walk, const struct otrace_otlp_vis
     if (visitor->measures) {
         track->edges = edges;
     }
+    if (status == 0) {
+        int64_t end_ns = track->open_end_ns;
+        status = otrace_otlp_coroutines_leave(walk, end_ns > walk->now_ns ? end_ns : walk->now_ns);
+    }
     while (status == 0 && walk->depth > 0) {
         status = pop_silent(walk, visitor);
     }
-    return status;
+    return status == 0 ? otrace_otlp_coroutines_finish(walk) : status;
 }
 
 /* Chunks that were there in pass 1 must still be there. */
@@ -224,20 +290,33 @@ int otrace_otlp_walk_track(struct otrace_otlp *plan, uint32_t track,
         return otrace_otlp_capture_walk(plan, track, visitor);
     }
     struct otrace_otlp_track *source = &plan->tracks[track];
-    struct otrace_otlp_walk walk = {.plan = plan, .track = track, .measures = visitor->measures};
+    struct otrace_otlp_coroutines coroutines;
+    struct otrace_otlp_walk walk = {
+        .plan = plan,
+        .track = track,
+        .visitor = visitor,
+        .coroutines = &coroutines,
+        .tell_end = tell_end,
+        .tell_move = tell_move,
+        .measures = visitor->measures,
+    };
     uint64_t until = source->range.until_tick;
     walk.until_ns = until == 0 ? INT64_MAX : otrace_clock_convert(source->clock, until);
     struct otrace_decoder *decoder;
     int status = otrace_decoder_new(source->segment, source->index, source->clock,
-                                    OTRACE_DECODE_BEGINS, &decoder);
+                                    OTRACE_DECODE_BEGINS | OTRACE_DECODE_TASKS, &decoder);
     if (status != 0) {
         return status;
     }
+    otrace_otlp_coroutines_init(&coroutines);
     struct otrace_track part;
     otrace_otlp_part_of(source, &part);
     otrace_decoder_limit(decoder, &part);
     plan->next_tick = visitor->measures ? 0 : plan->next_tick;
     status = visit_all(&walk, visitor, decoder);
+    if (visitor->measures) {
+        otrace_otlp_requests_settle(&walk);
+    }
     if (visitor->measures && plan->next_tick == 0) {
         bool none = walk.last_tick < source->range.from_tick;
         plan->next_tick = none ? source->range.from_tick : walk.last_tick + 1;
@@ -246,6 +325,7 @@ int otrace_otlp_walk_track(struct otrace_otlp *plan, uint32_t track,
         status = check_chunks(source, decoder, visitor->measures);
     }
     otrace_decoder_free(decoder);
+    otrace_otlp_coroutines_free(&coroutines);
     free(walk.stack);
     return status;
 }

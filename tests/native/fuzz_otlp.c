@@ -20,7 +20,7 @@ static void make_records(struct synth *synth, struct synth_thread *thread) {
     for (int i = 0; i < 150 && synth->slots < synth->header->chunk_count; i++) {
         now += 1 + pick(500);
         otrace_word instance = 1 + pick(20);
-        switch (pick(10)) {
+        switch (pick(16)) {
         case 0:
             synth_record(synth, thread, OTRACE_X_EVENT_BEGIN, 0, now,
                          (otrace_word[]){instance, 5, 6, 3 | 8 << 8, 7, 0}, 6);
@@ -32,6 +32,22 @@ static void make_records(struct synth *synth, struct synth_thread *thread) {
         case 2:
             synth_record(synth, thread, OTRACE_X_INSTANT, pick(4), now,
                          (otrace_word[]){5, 6, 8 | 16 << 8, 4 | 8 << 8, 0, 0x7ff80000, 2}, 7);
+            break;
+        case 3:
+            synth_record(synth, thread, OTRACE_X_TASK_INFO, 1 + pick(3), now,
+                         (otrace_word[]){1 + pick(3), pick(4), pick(6), OTRACE_VALUE_NONE}, 4);
+            break;
+        case 4:
+        case 5:
+        case 6: /* slices of a few coroutines, in any order */
+            synth_words(synth, thread,
+                        (otrace_word[]){OTRACE_LONG(OTRACE_X_ACT, 1 + pick(5)),
+                                        OTRACE_LONG(OTRACE_X_TASK, pick(4))},
+                        1 + pick(2));
+            synth_call(synth, thread, pick(2) ? OTRACE_BEGIN : OTRACE_RESUME, 1 + pick(6), now, -1);
+            break;
+        case 7:
+            synth_call(synth, thread, OTRACE_YIELD, 1 + pick(6), now, -1);
             break;
         default:
             synth_call(synth, thread, 1 + pick(6), 1 + pick(6), now,

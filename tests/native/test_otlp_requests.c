@@ -77,6 +77,7 @@ static struct truth *call_at(int64_t start_ns) {
 /* All requests from a tick on; returns where the next reading goes on. */
 static uint64_t read_requests(struct otrace_segment *segment, const struct otrace_clock *clock,
                               uint64_t from, bool open) {
+    uint64_t left = 0;
     for (int more = 1; more;) {
         struct otlp_requests requests = {kinds, sizeof kinds, {from, 0, open}};
         struct otrace_otlp *plan = otlp_plan_requests(segment, 0, clock, &limits, &requests);
@@ -85,6 +86,10 @@ static uint64_t read_requests(struct otrace_segment *segment, const struct otrac
             struct otrace_otlp_request_info info;
             struct otrace_otlp_part part;
             otrace_otlp_get_request(plan, i, &info);
+            if (info.left) { /* calls of one thread: only the last one goes on */
+                left = info.start_tick;
+                continue;
+            }
             otrace_otlp_get_part(plan, i, 0, &part);
             struct truth *call = call_at(info.start_ns);
             CHECK(call != NULL && call->is_root);
@@ -92,6 +97,8 @@ static uint64_t read_requests(struct otrace_segment *segment, const struct otrac
             CHECK_EQUAL(part.calls, call->calls);
         }
         more = otrace_otlp_next(plan, &from);
+        from = left != 0 ? left : from;
+        CHECK(left == 0 || !more);
         otrace_otlp_free(plan);
     }
     return from;

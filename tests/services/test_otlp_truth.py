@@ -24,15 +24,12 @@ MOST = ("--max-spans", "1000000", "--otlp-max-depth", "1000")
 # Every program is compared by the files that otrace writes; here one of each kind is.
 NAMES = [
     "abstract_classes",
-    "async_gather",
-    "async_generators",
     "callbacks_regex",
     "callbacks_sorted",
     "classes",
     "closures",
     "comprehensions",
     "context_managers",
-    "coroutines_by_hand",
     "dataclasses_enums",
     "decorators",
     "deep_recursion",

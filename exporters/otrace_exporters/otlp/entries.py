@@ -2,7 +2,7 @@
 
 The outermost one counts, so that Django's inside gunicorn's is an ordinary call. A name stands
 here when one call of it is one request: waiting for the next one on a connection is no part of
-it. Coroutines are not among them: what is recorded of one is each run between two awaits.
+it, and neither is an application's life.
 """
 
 from __future__ import annotations
@@ -24,14 +24,20 @@ SERVERS = (
     "gunicorn.workers.gthread.ThreadWorker.handle_request",
     "waitress.task.Task.service",
     "cheroot.server.HTTPRequest.respond",
+    "aiohttp.web_protocol.RequestHandler._handle_request",
+    "hypercorn.asyncio.task_group._handle",
     # Applications, for servers that are none of these or not written in Python.
+    "django.core.handlers.asgi.ASGIHandler.handle",
     "django.core.handlers.wsgi.WSGIHandler.__call__",
     "flask.app.Flask.__call__",
     "bottle.Bottle.__call__",
 )
 CONSUMERS = ("celery.app.trace.build_tracer.<locals>.trace_task",)
-# Handlers of http.server and xmlrpc.server are called by the request's method.
-METHOD = re.compile(r".+\.do_(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)")
+PATTERNS = (
+    # Handlers of http.server and xmlrpc.server are called by the request's method.
+    re.compile(r".+\.do_(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH)"),
+    re.compile(r"uvicorn\.protocols\.http\.\w+\.RequestResponseCycle\.run_asgi"),
+)
 
 
 class Entries:
@@ -61,6 +67,7 @@ class Entries:
 
     def _kind(self, name: str) -> int:
         kind = self._kinds.get(name, 0)
-        if kind == 0 and (METHOD.fullmatch(name) or any(own.match(name) for own in self._own)):
+        known = any(pattern.fullmatch(name) for pattern in PATTERNS)
+        if kind == 0 and (known or any(own.match(name) for own in self._own)):
             kind = SERVER
         return kind

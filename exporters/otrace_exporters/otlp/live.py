@@ -25,7 +25,7 @@ from otrace_exporters.otlp.context import parent_from
 from otrace_exporters.otlp.entries import Entries
 from otrace_exporters.otlp.facts import Totals
 from otrace_exporters.otlp.mapping import Traces
-from otrace_exporters.otlp.request_traces import RequestSource
+from otrace_exporters.otlp.request_traces import Place, RequestSource
 from otrace_exporters.otlp.selection import Budget, Salts, process_end
 from otrace_exporters.otlp.spans import OwnSpan, Trace
 from otrace_exporters.otlp.transport import Sender, connect
@@ -65,7 +65,7 @@ class LiveSender:
         self._run: Run | None = None
         self._sender: Sender | None = None
         self._waiting: list[Spans] = []
-        self._requests_from: dict[tuple[str, int], int] = {}
+        self._requests_from: dict[tuple[str, int], Place] = {}
         self._read_to_end: dict[str, live_parts.Marks] = {}
         self._window = 0
         self._window_from: dict[str, int] = {}
@@ -195,12 +195,14 @@ class LiveSender:
     ) -> None:
         run = self._run
         assert run is not None
-        from_tick = self._requests_from.get(place, 0)
-        for plan, next_tick in request_traces.plans(
-            source, self._budget, self._salts(), from_tick, leave_open=leave_open
+        for plan in request_traces.plans(
+            source,
+            self._budget,
+            self._salts(),
+            self._requests_from.setdefault(place, Place()),
+            leave_open=leave_open,
         ):
             found = list(request_traces.spans_of(plan, header, (run.trace, run.span_id)))
-            self._requests_from[place] = next_tick
             self._traces += len(found)
             self._totals = sum((totals for _, totals, _ in found), self._totals)
             self._put([one for _, _, spans in found for one in spans])

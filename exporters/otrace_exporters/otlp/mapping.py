@@ -17,7 +17,7 @@ from otrace_exporters.otlp import facts, request_traces, resource
 from otrace_exporters.otlp.batches import Spans
 from otrace_exporters.otlp.context import parent_from
 from otrace_exporters.otlp.facts import Totals
-from otrace_exporters.otlp.request_traces import RequestSource
+from otrace_exporters.otlp.request_traces import Place, RequestSource
 from otrace_exporters.otlp.selection import Selection, process_end
 from otrace_exporters.otlp.spans import OwnSpan, Trace
 
@@ -105,9 +105,9 @@ class Traces:
         for track in process.tracks if kinds else ():
             source = RequestSource(track, kinds, end_ns, self.recording.start_wall_ns)
             plans = request_traces.plans(
-                source, selection.budget, selection.salts, 0, leave_open=False
+                source, selection.budget, selection.salts, Place(), leave_open=False
             )
-            for plan, _ in plans:
+            for plan in plans:
                 for trace, totals, spans in request_traces.spans_of(
                     plan, self._headers[place], self._run
                 ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from otrace.encoding_otlp import SpanPlan
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 AT_ONCE = 256  # requests of a plan; it ends earlier when they are large
 
 
+@dataclass
+class Place:
+    """Where the reading of a track that grows goes on."""
+
+    from_tick: int = 0
+    """All requests that began before were given, but those that were left."""
+    left: set[int] = field(default_factory=set)
+    """Start ticks of requests that went on."""
+    sent: set[int] = field(default_factory=set)
+    """Start ticks of others that began after the first of those."""
+
+
 @dataclass(frozen=True)
 class RequestSource:
     """A track that may hold requests."""
@@ -33,12 +45,14 @@ class RequestSource:
 
 
 def plans(
-    source: RequestSource, budget: Budget, salts: Salts, from_tick: int, *, leave_open: bool
-) -> Iterator[tuple[SpanPlan, int]]:
-    """The requests that begin at a tick or later, some at a time, and where the next ones begin.
+    source: RequestSource, budget: Budget, salts: Salts, place: Place, *, leave_open: bool
+) -> Iterator[SpanPlan]:
+    """The requests that are new since the last time, some at a time; `place` moves on with each.
 
     `leave_open`: those that go on are left for another time. Raises RecordingError.
     """
+    from_tick = min(place.left, default=place.from_tick)
+    left: set[int] = set()
     more = True
     while more:
         plan = SpanPlan(
@@ -54,12 +68,19 @@ def plans(
         )
         number = add_track(plan, source.track, source.end_ns, source.kinds)
         plan.set_range(number, from_tick, leave_open=leave_open)
+        plan.set_sent(number, place.sent)
         plan.measure(number)
         plan.select()
         plan.collect(number)
         plan.finish()
         from_tick, more = plan.next()
-        yield plan, from_tick
+        for request in plan.requests():
+            (left if request.left else place.sent).add(request.start_tick)
+        place.left = {tick for tick in place.left if tick >= from_tick} | left
+        place.from_tick = max(place.from_tick, from_tick)
+        oldest = min(place.left, default=from_tick)
+        place.sent = {tick for tick in place.sent if tick >= oldest}
+        yield plan
 
 
 def spans_of(
@@ -67,6 +88,8 @@ def spans_of(
 ) -> Iterator[tuple[Trace, Totals, list[Spans]]]:
     """The traces of a plan of requests, each linked to a span of the run's."""
     for window, request in enumerate(plan.requests()):
+        if request.left:
+            continue
         trace = Trace(request.trace_id)
         totals = facts.totals_of([plan.part(window, 0)])
         plan.set_root(encode_link(*run) + encode(facts.totals_attributes(totals)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from time import monotonic_ns
@@ -38,9 +39,11 @@ def call(function: str, *, counted: bool = True) -> Iterator[None]:
         "end": None,
         "outcome": None,
         "awaits": 0 if counted else None,
+        "thread": threading.get_native_id(),
     }
-    CALLS.append(noted)
     open_calls = OPEN.setdefault(current(), [])
+    noted["number"], noted["parent"] = len(CALLS), open_calls[-1]["number"] if open_calls else None
+    CALLS.append(noted)
     open_calls.append(noted)
     try:
         yield

@@ -56,6 +56,7 @@ def test_the_names_are_those_of_the_packages(name: str) -> None:
         ("xmlrpc.server.SimpleXMLRPCRequestHandler.do_POST", SERVER),
         (SERVERS[0], SERVER),
         (CONSUMERS[0], CONSUMER),
+        ("uvicorn.protocols.http.h11_impl.RequestResponseCycle.run_asgi", SERVER),
         ("do_GET", 0),
         ("__main__.Handler.do_GETTING", 0),
         ("__main__.Handler.do_GET.<locals>.inner", 0),
