@@ -70,6 +70,11 @@ int otrace_profile_root(struct otrace_profile *profile, uint32_t *node);
 int otrace_profile_walk_new(struct otrace_profile *profile, struct otrace_segment *segment,
                             uint32_t track_index, const struct otrace_clock *clock, uint32_t root,
                             uint32_t track, int64_t end_ns, struct otrace_profile_walk **walk);
+/* Before the first step: what ran in the tasks `ids`, which rise, also goes into the trees of
+ * `roots`. Tasks may share one. Time of a task inside another's turn (an eager step) is the inner
+ * one's. Both arrays must outlive the walk. */
+int otrace_profile_walk_tasks(struct otrace_profile_walk *walk, const uint32_t *ids,
+                              const uint32_t *roots, uint32_t count);
 /* Goes on by about `edges` begins and ends. 1: there is more; 0: the track is at its end. */
 int otrace_profile_walk_next(struct otrace_profile_walk *walk, uint64_t edges);
 /* 32-bit words read so far, chunk headers included. */

@@ -10,9 +10,14 @@
 struct frame {
     uint32_t node, function;
     uint32_t flags;
-    bool folded; /* no room for its path: `node` is the nearest call around it that has one */
+    bool folded;      /* no room for its path: `node` is the nearest call around it that has one */
+    bool task_folded; /* the same of `task_node` */
+    uint32_t task;    /* that runs it, 0: none */
+    uint32_t task_root; /* of the tree of its task, OTRACE_PROFILE_NONE: that has none */
+    uint32_t task_node; /* in that tree */
     int64_t start_ns;
     int64_t children_ns; /* sum of the runs directly inside it */
+    int64_t others_ns;   /* of it, what ran in other tasks */
     int64_t longest_ns;  /* the longest of them */
 };
 
@@ -23,6 +28,8 @@ struct otrace_profile_walk {
     uint32_t depth, capacity;
     uint32_t track;
     int64_t end_ns;
+    const uint32_t *tasks, *task_roots; /* the caller's */
+    uint32_t tasks_count;
 };
 
 int otrace_profile_walk_new(struct otrace_profile *profile, struct otrace_segment *segment,
@@ -52,8 +59,22 @@ int otrace_profile_walk_new(struct otrace_profile *profile, struct otrace_segmen
         otrace_profile_walk_free(made);
         return status;
     }
-    made->stack[0] = (struct frame){.node = root};
+    made->stack[0] = (struct frame){.node = root, .task_root = OTRACE_PROFILE_NONE};
     *walk = made;
+    return OTRACE_READ_OK;
+}
+
+int otrace_profile_walk_tasks(struct otrace_profile_walk *walk, const uint32_t *ids,
+                              const uint32_t *roots, uint32_t count) {
+    for (uint32_t i = 0; i < count; i++) {
+        if (roots[i] >= walk->profile->nodes_count ||
+            walk->profile->nodes[roots[i]].parent != OTRACE_PROFILE_NONE) {
+            return OTRACE_READ_ARGUMENT;
+        }
+    }
+    walk->tasks = ids;
+    walk->task_roots = roots;
+    walk->tasks_count = count;
     return OTRACE_READ_OK;
 }
 
@@ -73,6 +94,39 @@ uint64_t otrace_profile_walk_words(const struct otrace_profile_walk *walk) {
     struct otrace_decode_counts counts;
     otrace_decoder_counts(walk->decoder, &counts);
     return counts.words;
+}
+
+static uint32_t root_of_task(const struct otrace_profile_walk *walk, uint32_t task) {
+    uint32_t low = 0, high = walk->tasks_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (walk->tasks[middle] < task) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    bool found = low < walk->tasks_count && walk->tasks[low] == task;
+    return found ? walk->task_roots[low] : OTRACE_PROFILE_NONE;
+}
+
+/* Finds the frame its place in the tree of the task that runs it. */
+static int place_in_task(struct otrace_profile_walk *walk, const struct frame *around,
+                         struct frame *frame) {
+    bool same = frame->task == around->task;
+    frame->task_root = same ? around->task_root : root_of_task(walk, frame->task);
+    frame->task_node = same ? around->task_node : frame->task_root;
+    frame->task_folded = same && around->task_folded;
+    if (frame->task_root == OTRACE_PROFILE_NONE || frame->task_folded) {
+        return OTRACE_READ_OK;
+    }
+    int64_t node = otrace_profile_child(walk->profile, frame->task_node, frame->function);
+    if (node < 0) {
+        return (int)node;
+    }
+    frame->task_folded = node == OTRACE_PROFILE_NONE;
+    frame->task_node = frame->task_folded ? frame->task_node : (uint32_t)node;
+    return OTRACE_READ_OK;
 }
 
 static int begin(struct otrace_profile_walk *walk, const struct otrace_edge *edge) {
@@ -95,13 +149,23 @@ static int begin(struct otrace_profile_walk *walk, const struct otrace_edge *edg
         }
     }
     bool folded = node == OTRACE_PROFILE_NONE;
-    walk->stack[++walk->depth] = (struct frame){
+    struct frame *frame = &walk->stack[walk->depth + 1];
+    *frame = (struct frame){
         .node = folded ? around->node : (uint32_t)node,
         .function = (uint32_t)function,
         .flags = edge->flags,
         .folded = folded,
+        .task = edge->task,
+        .task_root = OTRACE_PROFILE_NONE,
         .start_ns = edge->start_ns,
     };
+    if (edge->task != 0 && walk->tasks_count != 0) {
+        status = place_in_task(walk, around, frame);
+        if (status != 0) {
+            return status;
+        }
+    }
+    walk->depth++;
     profile->functions[function].active++;
     return OTRACE_READ_OK;
 }
@@ -138,6 +202,25 @@ static void count_node(struct otrace_profile_node *node, uint32_t flags, int64_t
     node->exceptions += (flags & OTRACE_CALL_UNWOUND) != 0;
     otrace_profile_add(&node->total_ns, duration_ns);
     otrace_profile_add(&node->self_ns, self_ns);
+}
+
+static void count_root(struct otrace_profile_node *root, uint32_t flags, int64_t outermost_ns) {
+    root->runs++;
+    root->calls += !(flags & OTRACE_CALL_RESUMED);
+    otrace_profile_add(&root->total_ns, outermost_ns);
+}
+
+static void count_in_task(struct otrace_profile_walk *walk, const struct frame *frame,
+                          int64_t duration_ns, int64_t self_ns) {
+    duration_ns -= frame->others_ns;
+    struct otrace_profile_node *node = &walk->profile->nodes[frame->task_node];
+    if (frame->task_folded) {
+        otrace_profile_add(&node->self_ns, self_ns);
+    } else {
+        count_node(node, frame->flags, duration_ns, self_ns);
+    }
+    bool outermost = frame[-1].task != frame->task;
+    count_root(&walk->profile->nodes[frame->task_root], frame->flags, outermost ? duration_ns : 0);
 }
 
 /* The rare things of a run: an exception, and being among the longest. */
@@ -187,6 +270,8 @@ static int end(struct otrace_profile_walk *walk, uint32_t flags, uint32_t except
     int64_t duration = end_ns - frame->start_ns;
     int64_t self = duration > frame->children_ns ? duration - frame->children_ns : 0;
     otrace_profile_add(&around->children_ns, duration);
+    bool other = frame->task != around->task;
+    otrace_profile_add(&around->others_ns, other ? duration : frame->others_ns);
     if (duration > around->longest_ns) {
         around->longest_ns = duration;
     }
@@ -197,10 +282,10 @@ static int end(struct otrace_profile_walk *walk, uint32_t flags, uint32_t except
         otrace_profile_add(&node->self_ns, self);
         profile->folded_runs++;
     }
-    struct otrace_profile_node *root = &profile->nodes[walk->stack[0].node];
-    root->runs++;
-    root->calls += !(frame->flags & OTRACE_CALL_RESUMED);
-    otrace_profile_add(&root->total_ns, walk->depth == 0 ? duration : 0);
+    count_root(&profile->nodes[walk->stack[0].node], frame->flags, walk->depth == 0 ? duration : 0);
+    if (frame->task_root != OTRACE_PROFILE_NONE) {
+        count_in_task(walk, frame, duration, self);
+    }
     profile->functions[frame->function].active--;
     int status = count_run(profile, frame->function, frame->flags, duration, self);
     if (status == 0 && is_rare(profile, frame->flags, duration)) {

@@ -10,6 +10,15 @@ number of functions and of call paths, not with calls.
 
 from otrace.profile.functions import ExceptionCount, FunctionProfile, SlowCall
 from otrace.profile.profile import Profile, Root
+from otrace.profile.tasks import TaskRoot
 from otrace.profile.tree import CallTree
 
-__all__ = ["CallTree", "ExceptionCount", "FunctionProfile", "Profile", "Root", "SlowCall"]
+__all__ = [
+    "CallTree",
+    "ExceptionCount",
+    "FunctionProfile",
+    "Profile",
+    "Root",
+    "SlowCall",
+    "TaskRoot",
+]

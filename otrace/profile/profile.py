@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from otrace.profile.functions import ExceptionCount, FunctionProfile, SlowCall, read_functions
+from otrace.profile.tasks import NO_TASKS, TaskPlan, TaskRoot, new_root, plan_tasks
 from otrace.profile.tree import CallTree
 from otrace.recording import CallFlag
 from otrace.recording._lib import check, ffi, lib
@@ -48,6 +49,8 @@ class Profile:
     folded_runs: int
     """Runs whose call path found no room (there are 1,048,576): in the tree they are part of the
     self time of a call around them. Functions stay exact."""
+    task_roots: list[TaskRoot]
+    """Trees of tasks beside those of `roots`, which have their calls, too: when asked for."""
 
     @classmethod
     def of(
@@ -56,28 +59,32 @@ class Profile:
         *,
         roots: Roots = "thread",
         slowest: int = 20,
+        tasks: bool = False,
         tracks: Iterable[Track] | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Profile:
         """Count all calls of the recording, or of these tracks. Raises RecordingError.
 
-        `roots`: a tree for each thread, for each process, or one for all. `progress` is told the
-        fraction done.
+        `roots`: a tree for each thread, for each process, or one for all; `tasks`: also trees of
+        tasks. `progress` is told the fraction done.
         """
         chosen = _by_process(recording, tracks)
         out = ffi.new("struct otrace_profile **")
         check(lib.otrace_profile_new(slowest, out), "a profile")
         native = ffi.gc(out[0], lib.otrace_profile_free)
         planned = _plan(native, roots, chosen)
+        task_plans = {process: plan_tasks(native, process) for process in chosen if tasks}
         order = [track for members in chosen.values() for track in members]
         total = sum(_words_of(track) for track in order) or 1
         done = 0
         for number, track in enumerate(order):
-            for words in _walk(native, track, planned.node_of[track], number):
+            plan = task_plans.get(track.process, NO_TASKS)
+            for words in _walk(native, track, planned.node_of[track], number, plan):
                 if progress is not None:
                     progress((done + words) / total)
             done += _words_of(track)
-        return _read(recording, native, planned.roots, order)
+        task_roots = [root for plan in task_plans.values() for root in plan.roots]
+        return _read(recording, native, planned.roots, task_roots, order)
 
     @property
     def calls(self) -> int:
@@ -121,28 +128,22 @@ def _plan(native: Any, kind: Roots, chosen: Mapping[Process, list[Track]]) -> _P
     """Makes the trees that the tracks are counted into."""
     roots: list[Root] = []
     node_of: dict[Track, int] = {}
-    single = _new_root(native) if kind == "all" else -1
+    single = new_root(native) if kind == "all" else -1
     if kind == "all":
         roots.append(Root(single, "all", None, None))
     for process, tracks in chosen.items():
         label = f"{process.name} (process {process.pid})"
         shared = single
         if kind == "process":
-            shared = _new_root(native)
+            shared = new_root(native)
             roots.append(Root(shared, label, process, None))
         for track in tracks:
             node_of[track] = shared
             if kind == "thread":
-                node_of[track] = _new_root(native)
+                node_of[track] = new_root(native)
                 named = f"{label} / {track.name}" if len(chosen) > 1 else track.name
                 roots.append(Root(node_of[track], named, process, track))
     return _Plan(roots, node_of)
-
-
-def _new_root(native: Any) -> int:
-    node = ffi.new("uint32_t *")
-    check(lib.otrace_profile_root(native, node), "a profile")
-    return int(node[0])
 
 
 def _words_of(track: Track) -> int:
@@ -151,7 +152,7 @@ def _words_of(track: Track) -> int:
     return int(raw.chunks * track.process.sizes.chunk_size // _CHUNK_WORD_BYTES)
 
 
-def _walk(native: Any, track: Track, root: int, number: int) -> Iterable[int]:
+def _walk(native: Any, track: Track, root: int, number: int, tasks: TaskPlan) -> Iterable[int]:
     """Counts a track; yields the words read so far now and then."""
     process = track.process
     what = f"track {track.id} of process {process.pid}"
@@ -162,6 +163,7 @@ def _walk(native: Any, track: Track, root: int, number: int) -> Iterable[int]:
     )
     check(status, what)
     try:
+        check(lib.otrace_profile_walk_tasks(out[0], *tasks.arrays), what)
         while (status := lib.otrace_profile_walk_next(out[0], EDGES_A_STEP)) > 0:
             yield int(lib.otrace_profile_walk_words(out[0]))
         check(status, what)
@@ -169,7 +171,13 @@ def _walk(native: Any, track: Track, root: int, number: int) -> Iterable[int]:
         lib.otrace_profile_walk_free(out[0])
 
 
-def _read(recording: Recording, native: Any, roots: list[Root], tracks: list[Track]) -> Profile:
+def _read(
+    recording: Recording,
+    native: Any,
+    roots: list[Root],
+    task_roots: list[TaskRoot],
+    tracks: list[Track],
+) -> Profile:
     counts = ffi.new("struct otrace_profile_counts *")
     lib.otrace_profile_get_counts(native, counts)
     functions = read_functions(native, counts.functions)
@@ -204,4 +212,5 @@ def _read(recording: Recording, native: Any, roots: list[Root], tracks: list[Tra
             for i in range(counts.exceptions)
         ],
         folded_runs=counts.folded_runs,
+        task_roots=task_roots,
     )

@@ -112,6 +112,33 @@ def test_it_says_what_there_is(graph, pages, tmp_path):
     pages.visit(graph.write(tmp_path, ["3 calls lost"]), act)
 
 
+def test_tasks_are_shown_alone(graph, pages, tmp_path):
+    """Threads have what tasks did, too: merged, it counts once."""
+    graph.thread("job 1: work.c", {"work.c": (30 * MS, 1, {})})
+    graph.thread("work.b", {"work.b": (8 * MS, 300, {})})
+    graph.trees[-2].tasks, graph.trees[-1].tasks = 1, 12
+
+    def act(page):
+        assert page.locator("#scope optgroup").evaluate_all("(all) => all.map(g => g.label)") == [
+            "Tasks"
+        ]
+        assert page.locator("#scope option").all_inner_texts() == [
+            "All 2 threads, merged",
+            "MainThread",
+            "worker",
+            "job 1: work.c",
+            "work.b (12 tasks)",
+        ]
+        assert chosen(page)[1]["Total"] == "120 ms · 100.0%"
+        page.select_option("#scope", label="job 1: work.c")
+        assert rows(page) == [["c work", "30.0 ms", "30.0 ms", "1"]]
+        page.keyboard.press("s")
+        page.select_option("#scope", label="work.b (12 tasks)")
+        assert rows(page) == [["b work", "8.00 ms", "8.00 ms", "300"]]
+
+    pages.visit(graph.write(tmp_path), act)
+
+
 def test_clicks_choose_and_zoom(graph, pages, tmp_path):
     def act(page):
         page.select_option("#scope", label="MainThread")

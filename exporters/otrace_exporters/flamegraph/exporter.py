@@ -19,6 +19,7 @@ EDITOR = ExporterOption(
     "What links to source open: vscode, cursor, zed, pycharm, sublime, emacs, or an address with "
     "{path} and {line}.",
 )
+TASKS = ExporterOption("tasks", bool, True, "Tasks of event loops beside the threads.")
 
 
 class FlamegraphExporter(FileExporter):
@@ -26,7 +27,7 @@ class FlamegraphExporter(FileExporter):
 
     name = "flamegraph"
     suffixes = (".html",)
-    options = (EDITOR,)
+    options = (EDITOR, TASKS)
 
     def export(
         self,
@@ -39,7 +40,8 @@ class FlamegraphExporter(FileExporter):
         from otrace.profile import Profile
         from otrace_exporters.flamegraph.page import page_of
 
-        profile = Profile.of(recording, slowest=0, progress=progress)
+        tasks = bool(options["tasks"])
+        profile = Profile.of(recording, slowest=0, tasks=tasks, progress=progress)
         page = page_of(recording, profile, editor=str(options["editor"]))
         with open_output(needed(target)) as output:
             output.write(page)

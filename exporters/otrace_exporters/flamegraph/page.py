@@ -105,7 +105,13 @@ def data_of(
         "editor": editor,
         "compared": any(tree.self_before for tree in trees),
         "tracks": [
-            {"process": tree.process, "thread": tree.thread, "rows": len(tree)} for tree in trees
+            {
+                "process": tree.process,
+                "name": tree.name,
+                "tasks": tree.tasks,
+                "rows": len(tree),
+            }
+            for tree in trees
         ],
         "functions": functions.as_data(),
     }

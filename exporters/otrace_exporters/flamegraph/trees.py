@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from otrace.profile import FunctionProfile, Profile
+    from otrace.recording import Process
 
 MOST_FRAMES = 250_000
 """Of a page, all threads together: about 4 MB. The narrowest paths beyond are added up."""
@@ -78,10 +79,12 @@ def group_of(kind: str, file: str) -> int:
 
 @dataclass
 class Columns:
-    """The call paths of a thread, a row each. Rows count from 1: 0 is the thread itself."""
+    """The call paths of a thread or task, a row each. Rows count from 1: 0 is the thread itself."""
 
     process: str
-    thread: str
+    name: str
+    tasks: int = 0
+    """How many it is of: 0 is a thread, whose rows hold what its tasks did, too."""
     parent: array[int] = field(default_factory=lambda: array("l"))
     func: array[int] = field(default_factory=lambda: array("l"))
     self_ns: array[int] = field(default_factory=lambda: array("q"))
@@ -136,20 +139,24 @@ def totals(parent: Sequence[int], own: Sequence[int]) -> list[int]:
     return sums[1:]
 
 
+def process_label(process: Process | None) -> str:
+    """What the choice of trees calls a process; nothing for all of them."""
+    return "" if process is None else f"{process.name} (pid {process.pid})"
+
+
 def trees_of(profile: Profile, functions: FunctionTable) -> list[Columns]:
     """A tree for each root of a profile that has any time."""
     source = profile.tree
     numbers = [functions.add(key_of(function)) for function in profile.functions]
-    roots = {root.node: root for root in profile.roots}
     trees: dict[int, Columns] = {}
+    for root in profile.roots:
+        name = root.label if root.track is None else root.track.name
+        trees[root.node] = Columns(process_label(root.process), name)
+    for task in profile.task_roots:
+        trees[task.node] = Columns(process_label(task.process), task.label, task.tasks)
     place: list[tuple[Columns, int] | None] = [None] * len(source.parent)
     for node, parent in enumerate(source.parent):
-        root = roots.get(node)
-        if root is not None:
-            process = root.process
-            label = "" if process is None else f"{process.name} (pid {process.pid})"
-            name = root.label if root.track is None else root.track.name
-            trees[node] = Columns(label, name)
+        if node in trees:
             place[node] = trees[node], 0
             continue
         above = place[parent]
@@ -211,7 +218,7 @@ def narrow(trees: Sequence[Columns], functions: FunctionTable, most: int = MOST_
 def keep_wide(tree: Columns, weights: Sequence[int], least: int, other: int) -> None:
     """Drop the rows up to `least` wide; each parent gets one row `other` for what it loses."""
     old = tree.values()[: 4 if tree.self_before else 2]
-    kept = Columns(tree.process, tree.thread)
+    kept = Columns(tree.process, tree.name, tree.tasks)
     place = [0] * (len(weights) + 1)
     collecting: dict[int, int] = {}  # row of a parent → its row `other`
     for row, weight in enumerate(weights, 1):

@@ -66,7 +66,7 @@ def paths(tree, functions):
 def test_trees_of_a_profile(tmp_path):
     functions = FunctionTable()
     (tree,) = trees_of(Profile.of(recording(tmp_path, *CALLS)), functions)
-    assert (tree.process, tree.thread) == ("app.py (pid 100)", "MainThread")
+    assert (tree.process, tree.name) == ("app.py (pid 100)", "MainThread")
     assert paths(tree, functions) == {
         "/app.main": (600, 1),
         "/app.main/app.work": (300, 2),
@@ -146,7 +146,8 @@ def test_the_exported_page(tmp_path):
     assert is_trace(str(target))  # a second export may replace it
     data = page_data(text)
     assert data["functions"]["name"] == ["app.main", "app.work", "app.</script>"]
-    assert data["tracks"] == [{"process": "app.py (pid 100)", "thread": "MainThread", "rows": 3}]
+    track = {"process": "app.py (pid 100)", "name": "MainThread", "tasks": 0, "rows": 3}
+    assert data["tracks"] == [track]
     (packed,) = re.findall(r'<script type="text/plain" id="trees">(.*?)</script>', text)
     words = zlib.decompress(base64.b64decode(packed))
     numbers = struct.unpack(f"<{len(words) // 4}I", words)

@@ -105,29 +105,40 @@ function sums(parent, self) {
   return total;
 }
 
-// The trees of tracks, from their columns: see Columns.packed.
+// How to get the tree of a track, made from its columns when it is first asked for: see
+// Columns.packed.
 function treesOf(words, tracks, isCompared) {
-  let at = 0;
-  const take = (rows) => words.subarray(at, (at += rows));
-  return tracks.map(({rows}) => {
-    const parent = new Int32Array(rows + 1);
-    const up = take(rows);
-    for (let row = 0; row < rows; row++) parent[row + 1] = row + 1 - up[row];
-    const func = new Int32Array(rows + 1);
-    func[0] = -1;
-    func.set(take(rows), 1);
-    const values = () => {
-      const column = new Float64Array(rows + 1);
-      const low = take(rows);
-      const high = take(rows);
-      for (let row = 0; row < rows; row++) column[row + 1] = high[row] * 4294967296 + low[row];
-      return column;
-    };
-    const self = values();
-    const calls = values();
-    const before = isCompared ? {self: values(), calls: values()} : null;
-    return new Tree(parent, func, self, calls, before);
-  });
+  const columns = isCompared ? 10 : 6;
+  const first = [0];
+  for (const {rows} of tracks) first.push(first.at(-1) + rows * columns);
+  const made = new Map();
+  return (track) => {
+    if (!made.has(track)) {
+      made.set(track, treeFrom(words, first[track], tracks[track].rows, isCompared));
+    }
+    return made.get(track);
+  };
+}
+
+function treeFrom(words, at, rows, isCompared) {
+  const take = () => words.subarray(at, (at += rows));
+  const parent = new Int32Array(rows + 1);
+  const up = take();
+  for (let row = 0; row < rows; row++) parent[row + 1] = row + 1 - up[row];
+  const func = new Int32Array(rows + 1);
+  func[0] = -1;
+  func.set(take(), 1);
+  const values = () => {
+    const column = new Float64Array(rows + 1);
+    const low = take();
+    const high = take();
+    for (let row = 0; row < rows; row++) column[row + 1] = high[row] * 4294967296 + low[row];
+    return column;
+  };
+  const self = values();
+  const calls = values();
+  const before = isCompared ? {self: values(), calls: values()} : null;
+  return new Tree(parent, func, self, calls, before);
 }
 
 class Builder {

@@ -100,50 +100,58 @@ function describer(names, current) {
   };
 }
 
-// The trees that a person can choose between: everything, a process, a thread.
+// The trees that a person can choose between: everything, a process, a thread, a task. Of those
+// whose `tasks` is not 0, threads have the calls, too.
 class Choice {
-  constructor(tracks, trees) {
+  constructor(tracks, treeOf) {
     this.tracks = tracks;
-    this.trees = trees;
+    this.treeOf = treeOf;
     this.cache = new Map();
   }
 
   fill(select) {
     const {tracks} = this;
-    if (tracks.length > 1) {
-      select.append(element("option", {value: "all"}, `All ${tracks.length} threads, merged`));
+    const threads = tracks.filter((track) => !track.tasks);
+    if (threads.length > 1) {
+      select.append(element("option", {value: "all"}, `All ${threads.length} threads, merged`));
     }
+    const option = (track) => element("option", {value: String(tracks.indexOf(track))},
+      visible(track.name) + (track.tasks > 1 ? ` (${count(track.tasks)} tasks)` : ""));
     const processes = [...new Set(tracks.map((track) => track.process))];
+    this.processes = processes;
     for (const process of processes) {
-      const group = processes.length > 1
-        ? element("optgroup", {label: visible(process)}) : select;
-      const own = tracks.filter((track) => track.process === process);
-      if (processes.length > 1 && own.length > 1) {
+      const one = processes.length === 1;
+      const group = one ? select : element("optgroup", {label: visible(process)});
+      const own = threads.filter((track) => track.process === process);
+      if (!one && own.length > 1) {
         const value = `process ${processes.indexOf(process)}`;
         group.append(element("option", {value}, "The whole process, merged"));
       }
-      for (const track of own) {
-        group.append(element("option", {value: String(tracks.indexOf(track))},
-          visible(track.thread)));
+      group.append(...own.map(option));
+      if (!one) select.append(group);
+      const tasks = tracks.filter((track) => track.tasks && track.process === process);
+      if (tasks.length) {
+        const label = one ? "Tasks" : `Tasks of ${visible(process)}`;
+        select.append(element("optgroup", {label}, ...tasks.map(option)));
       }
-      if (group !== select) select.append(group);
     }
     select.hidden = tracks.length < 2;
-    this.processes = processes;
   }
 
   tree(value, upsideDown) {
     const key = `${value} ${upsideDown}`;
     if (!this.cache.has(key)) {
-      this.cache.set(key, upsideDown ? inverted(this.tree(value, false)) : merged(this.of(value)));
+      const tree = upsideDown ? inverted(this.tree(value, false)) : merged(this.of(value));
+      this.cache.set(key, tree);
     }
     return this.cache.get(key);
   }
 
   of(value) {
-    if (value === "all" || value === "") return this.trees;
-    if (!value.startsWith("process ")) return [this.trees[Number(value)]];
-    const process = this.processes[Number(value.slice(8))];
-    return this.trees.filter((_, at) => this.tracks[at].process === process);
+    const {tracks} = this;
+    const process = value.startsWith("process ") && this.processes[Number(value.slice(8))];
+    const chosen = (track, at) => value === String(at) ||
+      (!track.tasks && (value === "all" || track.process === process));
+    return [...tracks.keys()].filter((at) => chosen(tracks[at], at)).map(this.treeOf);
   }
 }
