@@ -24,6 +24,14 @@ static void walk(struct otrace_profile *profile, struct otrace_segment *segment,
     CHECK_EQUAL(otrace_profile_walk_new(other, segment, track, clock, root, 0, 0, &walk), 0);
     CHECK(otrace_profile_walk_next(walk, 3) >= 0);
     otrace_profile_walk_free(walk);
+    CHECK_EQUAL(otrace_profile_walk_new(other, segment, track, clock, root, 0, 0, &walk), 0);
+    const uint32_t tasks[] = {1, 2, 3}, roots[] = {root, root, root}, none[] = {NONE};
+    CHECK_EQUAL(otrace_profile_walk_tasks(walk, tasks, none, 1), OTRACE_READ_ARGUMENT);
+    CHECK_EQUAL(otrace_profile_walk_tasks(walk, tasks, roots, 3), 0);
+    while ((status = otrace_profile_walk_next(walk, 1000)) > 0) {
+    }
+    CHECK_EQUAL(status, 0);
+    otrace_profile_walk_free(walk);
     otrace_profile_free(other);
 }
 
