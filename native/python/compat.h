@@ -120,14 +120,24 @@ static inline PyObject *otrace_frame_argument(size_t index) {
     return frame == NULL ? NULL : (PyObject *)(frame->locals[index] & ~UINT64_C(3));
 }
 
+/* What a frame runs, borrowed; NULL: C code entered the interpreter there, which 3.12 gives a code
+ * object of its own to (pycore_frame.h: FRAME_OWNED_BY_CSTACK). */
+static inline PyCodeObject *otrace_running_code(const struct otrace_running_frame *frame) {
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    if (frame->owner == 3) {
+        return NULL;
+    }
+#endif
+    PyObject *code = (PyObject *)((uintptr_t)frame->code & ~UINT64_C(3));
+    return code != NULL && PyCode_Check(code) ? (PyCodeObject *)code : NULL;
+}
+
 /* The code that the interpreter came to `frame` from, if it has one of these flags: borrowed. */
 static inline PyObject *otrace_frame_async_caller(const struct otrace_running_frame *frame,
                                                   int flags) {
     const struct otrace_running_frame *previous = frame == NULL ? NULL : frame->previous;
-    PyObject *code =
-        previous == NULL ? NULL : (PyObject *)((uintptr_t)previous->code & ~UINT64_C(3));
-    bool found = code != NULL && PyCode_Check(code) && ((PyCodeObject *)code)->co_flags & flags;
-    return found ? code : NULL;
+    PyCodeObject *code = previous == NULL ? NULL : otrace_running_code(previous);
+    return code != NULL && code->co_flags & flags ? (PyObject *)code : NULL;
 }
 
 #if PY_VERSION_HEX < 0x030c0000

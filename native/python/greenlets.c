@@ -72,14 +72,16 @@ static struct otrace_thread *state_of(const PyObject *object) {
 }
 
 static void set_state(PyObject *object, struct otrace_thread *state) {
+    PyObject *weak = PyWeakref_NewRef(object, NULL); /* 3.11 may collect, and switch, in here */
+    PyErr_Clear();
     if ((uint64_t)count * 2 >= capacity && !rebuild()) {
+        Py_XDECREF(weak);
         return;
     }
     struct place *place = find(places, capacity, object);
     count += place->object == NULL;
     Py_XDECREF(place->weak);
-    *place = (struct place){object, PyWeakref_NewRef(object, NULL), state};
-    PyErr_Clear();
+    *place = (struct place){object, weak, state};
 }
 
 static void forget(const PyObject *object) {
@@ -96,8 +98,8 @@ static PyCodeObject *first_function(void) {
     const struct otrace_running_frame *frame = otrace_running_frame();
     PyCodeObject *first = NULL;
     for (int i = 0; frame != NULL && i < FRAMES_MOST; i++, frame = frame->previous) {
-        PyObject *code = (PyObject *)((uintptr_t)frame->code & ~UINT64_C(3));
-        first = code != NULL && PyCode_Check(code) ? (PyCodeObject *)code : first;
+        PyCodeObject *code = otrace_running_code(frame);
+        first = code == NULL ? first : code;
     }
     return first;
 }
@@ -156,6 +158,7 @@ static struct otrace_thread *start(PyObject *greenlet) {
     if (state != NULL) {
         state->greenlet = state->shared ? state->greenlet : last_number;
         state->arriving = flow;
+        state->limit = NULL; /* the next begin tells of it */
         set_state(greenlet, state);
     }
     return state;
