@@ -212,6 +212,7 @@ struct otrace_otlp_walk {
     int (*tell_end)(struct otrace_otlp_walk *walk, uint32_t coroutine);
     void (*tell_move)(struct otrace_otlp_walk *walk, uint32_t coroutine);
     uint64_t begun; /* the index that the next call may have */
+    uint64_t moves; /* of coroutines whose parent ended, so far */
     int64_t now_ns;
     uint32_t window;   /* of the event that `beside` and `mark` are told of */
     uint32_t requests; /* that began so far */

@@ -5,6 +5,7 @@
 #define TASKS_MOST (1u << 26)
 #define LOOKED_AT                                                                                  \
     4096u /* frames: a false segment could make every slice look through a deep stack */
+#define MOVES_MOST (1u << 26) /* or move many of them at every end */
 
 /* ---- tasks ---- */
 
@@ -256,7 +257,7 @@ void otrace_otlp_coroutines_move(struct otrace_otlp_walk *walk, uint32_t place) 
         struct otrace_otlp_coroutine *item = &table->items[at];
         uint32_t following = item->following;
         item->place = item->previous = item->following = NONE;
-        if (place > 0) {
+        if (place > 0 && walk->moves++ < MOVES_MOST) {
             put_at(walk, at, place - 1);
         }
         walk->tell_move(walk, at);

@@ -5,7 +5,7 @@
 
 static struct otrace_id_place *place_of(const struct otrace_id_map *map, uint32_t id) {
     uint32_t mask = map->capacity - 1;
-    uint32_t at = id * 2654435769u & mask;
+    uint32_t at = (uint32_t)(id * UINT64_C(0x9e3779b97f4a7c15) >> 32) & mask;
     while (map->places[at].id != 0 && map->places[at].id != id) {
         at = (at + 1) & mask;
     }

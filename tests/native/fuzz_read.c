@@ -61,6 +61,12 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
             synth_record(synth, thread, OTRACE_X_FLOW, 0, now, (otrace_word[]){pick(9)}, 1);
             break;
         case 7:
+            synth_record(synth, thread, OTRACE_X_SPAN_END, pick(128), now,
+                         (otrace_word[]){pick(9), 0, 0, 0, pick(3), 0, pick(9), 0, pick(90), 0,
+                                         pick(50), 0, 5 | 3 << 8, 0x620a61, 4, 2},
+                         16);
+            break;
+        case 8:
             synth_words(synth, thread,
                         (otrace_word[]){OTRACE_LONG(OTRACE_X_ARRIVE, pick(9)),
                                         OTRACE_LONG(OTRACE_X_ACT, pick(20)),
@@ -69,12 +75,6 @@ static void random_calls(struct synth *synth, struct synth_thread *thread, uint3
                         1 + pick(4));
             kind = pick(2) ? OTRACE_RESUME : OTRACE_YIELD;
             /* fall through */
-        case 8:
-            synth_record(synth, thread, OTRACE_X_SPAN_END, pick(128), now,
-                         (otrace_word[]){pick(9), 0, 0, 0, pick(3), 0, pick(9), 0, pick(90), 0,
-                                         pick(50), 0, 5 | 3 << 8, 0x620a61, 4, 2},
-                         16);
-            break;
         default:
             synth_call(synth, thread, kind, id, now, pick(8) ? -1 : (int64_t)pick(9));
             break;
