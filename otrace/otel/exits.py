@@ -60,7 +60,7 @@ def after_fork() -> None:
 def _is_caught(signum: int) -> bool:
     """Whether anyone handles it: Python does not know of handlers in C, as uWSGI has."""
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
-        line = next(line for line in file if line.startswith("SigCgt:"))
+        line = next((line for line in file if line.startswith("SigCgt:")), "SigCgt: 0")
     return bool(int(line.split()[1], 16) >> (signum - 1) & 1)
 
 
@@ -86,12 +86,16 @@ def _end_all(**_: object) -> None:
 
 def _on_sigterm(signum: int, frame: object) -> None:
     """On a thread, since the interrupted code may hold a lock; then as without a handler."""
-    with suppress(RuntimeError):
-        thread = threading.Thread(target=_end_all, name="otrace-end", daemon=True)
-        thread.start()
-        thread.join(sum(_all.values()) + LOCKED_S)
-    signal.signal(signum, signal.SIG_DFL)
-    os.kill(os.getpid(), signum)
+    if signal.getsignal(signum) is not _on_sigterm:
+        return  # called by the program's own handler, which would have found none
+    try:
+        with suppress(RuntimeError):
+            thread = threading.Thread(target=_end_all, name="otrace-end", daemon=True)
+            thread.start()
+            thread.join(sum(_all.values()) + LOCKED_S)
+    finally:  # whatever another signal's handler raised meanwhile
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
 
 
 def _before(raise_signal: Callable[[int], None]) -> Callable[[int], None]:

@@ -314,6 +314,11 @@ def _forked(processor: OtraceSpanProcessor | None) -> None:
 
 def _exiting(processor: OtraceSpanProcessor | None) -> None:
     """The ring ends next. The provider may be shut down later, or never."""
-    if processor is not None:
-        with processor._ending:
+    if processor is None:
+        return
+    left = processor._end_by() - time.monotonic()
+    if processor._ending.acquire(timeout=max(0.0, left)):
+        try:
             processor.end_recording()
+        finally:
+            processor._ending.release()

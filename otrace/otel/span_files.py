@@ -96,6 +96,7 @@ class SpanFile(SpanExporter):
     def _begin(self) -> None:
         self._lock = threading.Lock()
         self._file: BinaryIO | None = None
+        self._closed = False
         self._lanes = Lanes()
         self._start_ns = time.time_ns() - BEFORE_NS
 
@@ -103,6 +104,8 @@ class SpanFile(SpanExporter):
         """Add them to the file."""
         try:
             with self._lock:
+                if self._closed:
+                    return SpanExportResult.FAILURE
                 self._write(b"".join(self._encoded(spans)))
         except OSError as error:
             self._log(f"spans cannot be written to {self._path}: {error.strerror}")
@@ -114,8 +117,9 @@ class SpanFile(SpanExporter):
         return True
 
     def shutdown(self) -> None:
-        """Close the file."""
+        """Close the file. It stays as it is."""
         with self._lock:
+            self._closed = True
             if self._file is not None:
                 self._file.close()
                 self._file = None
@@ -143,8 +147,8 @@ class SpanFile(SpanExporter):
         if self._file is None:
             path = self._path
             if os.getpid() != self._owner:
-                stem, dot, suffix = path.rpartition(".")
-                path = f"{stem or path}-{os.getpid()}{dot}{suffix if stem else ''}"
+                stem, suffix = os.path.splitext(path)
+                path = f"{stem}-{os.getpid()}{suffix}"
             self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - until shutdown
         self._add(self._file, data)
 
