@@ -50,7 +50,11 @@ PyObject *otrace_note_span_end(PyObject *Py_UNUSED(module), PyObject *const *arg
 void otrace_spans_provided(PyObject *provider) {
     PyObject *module = provider == NULL ? NULL : PyImport_ImportModule("otrace.spans");
     PyObject *done = module == NULL ? NULL : PyObject_CallMethod(module, "attach", "O", provider);
+    bool interrupted = done == NULL && PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
     PyErr_Clear(); /* the spans are missing, and the program goes on */
+    if (interrupted) {
+        PyErr_SetInterrupt(); /* again, where the program can see it */
+    }
     Py_XDECREF(done);
     Py_XDECREF(module);
 }
