@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from otrace.cli.exports import perform, warnings_of
-from otrace.cli.options import exporter_arguments, exporter_options
+from otrace.cli.options import exporter_arguments, exporter_names, exporter_options
 from otrace.cli.outputs import plan
 from otrace.cli.words import say
 from otrace.errors import ExportError, UsageError
@@ -27,6 +27,7 @@ Examples:
     "exports",
     multiple=True,
     metavar="NAME[=FILE]",
+    shell_complete=exporter_names,
     help="Export with this exporter (repeatable). [default: by the suffix of -o, or chrome]",
 )
 @click.option(
@@ -34,6 +35,7 @@ Examples:
     "--output",
     "outputs",
     multiple=True,
+    type=click.Path(),
     metavar="FILE",
     help="Write to this file; its suffix chooses the exporter.",
 )

@@ -61,6 +61,13 @@ def recording_arguments(values: Mapping[str, object]) -> dict[str, object]:
     return arguments
 
 
+def exporter_names(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The exporters that a shell may complete a word to."""
+    from otrace.exporting import installed
+
+    return [found.name for found in installed() if found.name.startswith(incomplete)]
+
+
 def exporter_options(function: Function) -> Function:
     """Add --exporter-option and the flags for options of otrace's own exporters."""
     for decorator in (

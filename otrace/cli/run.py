@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,7 @@ from otrace import program as programs
 from otrace import supervisor
 from otrace.cli.options import (
     exporter_arguments,
+    exporter_names,
     exporter_options,
     recording_arguments,
     recording_options,
@@ -24,6 +26,9 @@ from otrace.config_sources import resolve
 from otrace.errors import OtraceError, SessionError, UsageError
 from otrace.live import LiveExport
 from otrace.session import Session, stem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 EXAMPLE = "otrace run app.py, otrace run -m package.module, otrace run pytest tests/"
 EPILOG = """\b
@@ -56,6 +61,12 @@ class RunCommand(click.Command):
         ctx.meta[INVOCATION] = invocation
         return []
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Options; else files: the program, or what it takes."""
+        from click.shell_completion import CompletionItem
+
+        return super().shell_complete(ctx, incomplete) or [CompletionItem(incomplete, type="file")]
+
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The line after "Usage:"."""
         return ["[OPTIONS]", "{PROGRAM | -m MODULE | -c CODE}", "[ARGUMENTS]..."]
@@ -69,6 +80,7 @@ class RunCommand(click.Command):
     "exports",
     multiple=True,
     metavar="NAME[=FILE]",
+    shell_complete=exporter_names,
     help="Export with this exporter: chrome, perfetto, otlp, … (repeatable). [default: chrome]",
 )
 @click.option(
@@ -76,6 +88,7 @@ class RunCommand(click.Command):
     "--output",
     "outputs",
     multiple=True,
+    type=click.Path(),
     metavar="FILE",
     help="Write to this file; its suffix chooses the exporter. NAME.otrace keeps the recording.",
 )
