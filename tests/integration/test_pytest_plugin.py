@@ -181,6 +181,58 @@ def test_failed_tests_keep_their_traces(run, workers):
     assert values == {f"otrace-traces/{name}" for name in traces}
 
 
+def stem_of(node):
+    return node.replace("/", ".").replace(".py::", ".")
+
+
+def test_workers_that_take_whole_files_keep_each_trace_once(run):
+    """`--dist loadfile`: tests of the same name in several files, some in folders."""
+    text = """
+import os
+import pytest
+
+def test_bad():
+    print("worker", os.environ["PYTEST_XDIST_WORKER"])
+    assert helper({number}) == 0
+
+def test_good():
+    assert helper(0) == 0
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_some(n):
+    assert helper(n) == 0
+
+def helper(n):
+    return n
+"""
+    files = ["test_a", "test_b", "deep/test_a", "deep/test_b"]
+    (run.folder / "tests" / "test_it.py").unlink()
+    for folder in ("", "deep"):
+        (run.folder / "tests" / folder).mkdir(exist_ok=True)
+        (run.folder / "tests" / folder / "__init__.py").write_text("")
+    for number, name in enumerate(files, 1):
+        path = run.folder / "tests" / f"{name}.py"
+        path.write_text(text.replace("{number}", str(number)))
+    said = run("--otrace-failed", "-n", "2", "--dist", "loadfile")
+    assert "8 failed, 8 passed" in said
+    bad = ("test_bad", "test_some[1]")
+    failed = {f"tests/{name}.py::{test}" for name in files for test in bad}
+    kept = {}
+    for name in run.traces():
+        rows = run.rows(name)
+        (node,) = events_of(rows)
+        assert node not in kept  # no test has two files
+        kept[node] = name
+        # The file is the test's: it was called once, and no other one.
+        calls = [row["name"] for row in rows if row.get("cat") == "python"]
+        tests = [call for call in calls if call.rpartition(".")[2].startswith("test_")]
+        assert tests == [stem_of(node).partition("[")[0]]
+        assert said.count(f"trace: otrace-traces/{name}\n") == 1
+        assert said.count(f"\notrace-traces/{name}\n") == 1
+    assert kept == {node: f"{stem_of(node)}.json" for node in failed}
+    assert len(set(re.findall(r"worker (gw\d)", said))) == 2
+
+
 def test_slow_tests_keep_their_traces(run):
     run("--otrace-slow=250ms", "--otrace-export", "perfetto", "--otrace-dir", "kept")
     names = {path.name for path in (run.folder / "kept").iterdir()}

@@ -22,10 +22,12 @@ import devtools as devtools_harness
 import jaeger as jaeger_harness
 import pages as pages_harness
 import perfetto_ui
+import speedscope as speedscope_harness
 from devtools import DevTools
 from jaeger import Jaeger
 from pages import Pages
 from perfetto_ui import PerfettoUI
+from speedscope import Speedscope
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,6 +74,14 @@ def devtools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevTools]:
     """The Performance panel's own parser: parse(rows), markers()."""
     _need(perfetto_ui.missing_part())
     with devtools_harness.run_devtools(tmp_path_factory.mktemp("devtools")) as running:
+        yield running
+
+
+@pytest.fixture(scope="package")
+def speedscope() -> Iterator[Speedscope]:
+    """Speedscope's own page in Chromium: visit(profile, act)."""
+    _need(perfetto_ui.missing_part() or speedscope_harness.missing_part())
+    with speedscope_harness.run_speedscope() as running:
         yield running
 
 
