@@ -209,7 +209,12 @@ def test_whatever_ends_it_the_calls_are_there(place, source, words, ended):
 def test_interrupted_by_the_person_it_is_exported(place):
     place.write(
         "app.py",
-        "import time\ndef work():\n    print('ready', flush=True)\n    time.sleep(600)\nwork()\n",
+        "import time\n"
+        "def work():\n"
+        "    print('ready', flush=True)\n"
+        "    while True:\n"
+        "        time.sleep(0.1)  # a signal right before a sleep does not end it\n"
+        "work()\n",
     )
     process = place.start("run", "app.py", start_new_session=True)
     assert process.stdout.readline() == "ready\n"

@@ -31,7 +31,7 @@ START_FILES = {"otrace.pth", "otrace.start", "_otrace_start.py"}
 IMPORTED_IN = {
     "click": ("otrace/cli/",),
     "orjson": ("otrace/cli/", "exporters/"),
-    "opentelemetry": ("exporters/otrace_exporters/otlp/", "otrace/otel/"),
+    "opentelemetry": ("exporters/otrace_exporters/otlp/", "otrace/otel/", "otrace/spans.py"),
     "google": ("exporters/otrace_exporters/otlp/", "otrace/otel/"),
     "grpc": ("exporters/otrace_exporters/otlp/", "otrace/otel/"),
     "requests": ("exporters/otrace_exporters/otlp/",),
