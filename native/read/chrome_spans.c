@@ -44,13 +44,8 @@ static void append_plain(struct otrace_output *output, const char *key, const ch
 
 static void append_link(struct otrace_chrome_spans *encoder, const struct otrace_span *span) {
     struct otrace_output *output = &encoder->output;
-    char rest[OTRACE_LINK_SPAN_MAX];
-    size_t size = strlen(encoder->link);
-    char *whole = size == 0 ? NULL : malloc(size + sizeof rest);
+    char *whole = otrace_span_link(encoder->link, span);
     if (whole != NULL) {
-        otrace_span_link(rest, span);
-        memcpy(whole, encoder->link, size);
-        strcpy(whole + size, rest);
         APPEND(output, ",\"jaeger\":");
         otrace_json_string(output, whole, strlen(whole));
     }
@@ -152,20 +147,16 @@ void otrace_chrome_spans_free(struct otrace_chrome_spans *encoder) {
     }
 }
 
+static int write_next(void *cursor) {
+    struct otrace_chrome_spans *encoder = cursor;
+    if (encoder->next == encoder->spans->count) {
+        return 0;
+    }
+    append_span(encoder, &encoder->spans->spans[encoder->next++]);
+    return 1;
+}
+
 int otrace_chrome_spans_next(struct otrace_chrome_spans *encoder, char *buffer, size_t capacity,
                              size_t *written) {
-    struct otrace_output *output = &encoder->output;
-    *written = 0;
-    if (capacity < OTRACE_BLOCK_MIN) {
-        return OTRACE_READ_ARGUMENT;
-    }
-    otrace_output_begin(output, buffer, capacity);
-    while (!otrace_output_full(output) && encoder->next < encoder->spans->count) {
-        append_span(encoder, &encoder->spans->spans[encoder->next++]);
-        if (output->spill_size > 0) {
-            otrace_output_drain(output);
-        }
-    }
-    *written = (size_t)(output->to - buffer);
-    return output->failed ? OTRACE_READ_NO_MEMORY : OTRACE_READ_OK;
+    return otrace_output_fill(&encoder->output, buffer, capacity, written, write_next, encoder);
 }

@@ -191,25 +191,19 @@ void otrace_chrome_tasks_free(struct otrace_chrome_tasks *encoder) {
     }
 }
 
+static int write_next(void *cursor) {
+    struct otrace_chrome_tasks *encoder = cursor;
+    if (encoder->next == encoder->tasks->tasks_count) {
+        return 0;
+    }
+    int status = otrace_task_slices_fill(&encoder->slices, encoder->tasks, encoder->next);
+    if (status == 0) {
+        status = write_task(encoder, encoder->next++);
+    }
+    return status == 0 ? 1 : status;
+}
+
 int otrace_chrome_tasks_next(struct otrace_chrome_tasks *encoder, char *buffer, size_t capacity,
                              size_t *written) {
-    struct otrace_output *output = &encoder->output;
-    int status = 0;
-    *written = 0;
-    if (capacity < OTRACE_BLOCK_MIN) {
-        return OTRACE_READ_ARGUMENT;
-    }
-    otrace_output_begin(output, buffer, capacity);
-    while (status == 0 && !otrace_output_full(output) &&
-           encoder->next < encoder->tasks->tasks_count) {
-        status = otrace_task_slices_fill(&encoder->slices, encoder->tasks, encoder->next);
-        if (status == 0) {
-            status = write_task(encoder, encoder->next++);
-        }
-        if (output->spill_size > 0) {
-            otrace_output_drain(output);
-        }
-    }
-    *written = (size_t)(output->to - buffer);
-    return output->failed ? OTRACE_READ_NO_MEMORY : status;
+    return otrace_output_fill(&encoder->output, buffer, capacity, written, write_next, encoder);
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "api_read.h"
+
 void otrace_output_drain(struct otrace_output *output) {
     size_t left = output->spill_size - output->spill_done;
     size_t room = (size_t)(output->end - output->to);
@@ -28,6 +30,24 @@ char *otrace_output_spill(struct otrace_output *output, size_t size) {
         output->spill_capacity = 2 * need;
     }
     return output->spill + output->spill_size;
+}
+
+int otrace_output_fill(struct otrace_output *output, char *buffer, size_t capacity, size_t *written,
+                       int (*write)(void *encoder), void *encoder) {
+    int status = 1;
+    *written = 0;
+    if (capacity < OTRACE_BLOCK_MIN) {
+        return OTRACE_READ_ARGUMENT;
+    }
+    otrace_output_begin(output, buffer, capacity);
+    while (status > 0 && !otrace_output_full(output)) {
+        status = write(encoder);
+        if (output->spill_size > 0) {
+            otrace_output_drain(output);
+        }
+    }
+    *written = (size_t)(output->to - buffer);
+    return output->failed ? OTRACE_READ_NO_MEMORY : status < 0 ? status : OTRACE_READ_OK;
 }
 
 void otrace_output_free(struct otrace_output *output) {

@@ -23,6 +23,12 @@ void otrace_output_drain(struct otrace_output *output);
 char *otrace_output_spill(struct otrace_output *output, size_t size);
 void otrace_output_free(struct otrace_output *output);
 
+/* Fills a block: `write` is called until the block is full or there is no more, which it tells by 0
+ * (1: it wrote something, or a negative status). `*written` is 0 at the end. 0 or a negative
+ * status. */
+int otrace_output_fill(struct otrace_output *output, char *buffer, size_t capacity, size_t *written,
+                       int (*write)(void *encoder), void *encoder);
+
 /* Starts a block with what the last one had no room for. */
 static inline void otrace_output_begin(struct otrace_output *output, char *buffer,
                                        size_t capacity) {

@@ -47,23 +47,6 @@ static void describe(struct otrace_perfetto *perfetto, uint64_t uuid, uint64_t p
     free(text);
 }
 
-static size_t begin_event(struct otrace_perfetto *perfetto, int64_t ns, uint32_t type,
-                          uint64_t track) {
-    struct otrace_message *message = &perfetto->message;
-    perfetto_begin_packet(perfetto);
-    otrace_message_varint(message, PACKET_TIMESTAMP_CLOCK_ID, CLOCK_ID_MONOTONIC);
-    otrace_message_varint(message, PACKET_TIMESTAMP, perfetto->base_mono_ns + (uint64_t)ns);
-    size_t event = otrace_message_begin(message, PACKET_TRACK_EVENT);
-    otrace_message_varint(message, EVENT_TYPE, type);
-    otrace_message_varint(message, EVENT_TRACK, track);
-    return event;
-}
-
-static void end_event(struct otrace_perfetto *perfetto, size_t event) {
-    otrace_message_end(&perfetto->message, event);
-    perfetto_end_packet(perfetto);
-}
-
 static void add_text(struct otrace_message *message, uint32_t field, const char *text) {
     otrace_message_text(message, field, text, strlen(text));
 }
@@ -131,7 +114,7 @@ static void write_begin(struct otrace_perfetto_tasks *encoder, const struct otra
     const struct perfetto_name *name =
         slice->call == NULL ? NULL : perfetto_see_name(perfetto, slice->call->function);
     struct otrace_message *message = &perfetto->message;
-    size_t event = begin_event(perfetto, slice->start_ns, TYPE_BEGIN, track);
+    size_t event = perfetto_begin_event_at(perfetto, slice->start_ns, TYPE_BEGIN, track);
     if (name == NULL) {
         add_text(message, EVENT_CATEGORY, "wait");
         add_text(message, EVENT_NAME,
@@ -150,7 +133,7 @@ static void write_begin(struct otrace_perfetto_tasks *encoder, const struct otra
     if (flow != 0) {
         add_flow(message, EVENT_FLOWS_ENDING, flow);
     }
-    end_event(perfetto, event);
+    perfetto_end_event(perfetto, event);
 }
 
 /* The slices of a lane, each end before what begins then. */
@@ -166,7 +149,8 @@ static void write_lane(struct otrace_perfetto_tasks *encoder, const struct otrac
         write_begin(encoder, task, slice, track, flow);
         flow = 0;
         if (!slice->open) {
-            end_event(perfetto, begin_event(perfetto, slice->end_ns, TYPE_END, track));
+            perfetto_end_event(perfetto,
+                               perfetto_begin_event_at(perfetto, slice->end_ns, TYPE_END, track));
         }
     }
 }
@@ -180,13 +164,13 @@ static void write_creation(struct otrace_perfetto_tasks *encoder, const struct o
                            struct otrace_text name, uint64_t flow) {
     struct otrace_perfetto *perfetto = &encoder->perfetto;
     struct otrace_message *message = &perfetto->message;
-    size_t event = begin_event(perfetto, task->info.created_ns, TYPE_INSTANT,
-                               track_of(encoder, task->info.parent));
+    size_t event = perfetto_begin_event_at(perfetto, task->info.created_ns, TYPE_INSTANT,
+                                           track_of(encoder, task->info.parent));
     add_text(message, EVENT_CATEGORY, "task");
     add_text(message, EVENT_NAME, "creates a task");
     add_word(message, "task", name);
     add_flow(message, EVENT_FLOWS, flow);
-    end_event(perfetto, event);
+    perfetto_end_event(perfetto, event);
 }
 
 static void write_task(struct otrace_perfetto_tasks *encoder, uint64_t index) {
@@ -258,25 +242,20 @@ void otrace_perfetto_tasks_free(struct otrace_perfetto_tasks *encoder) {
     }
 }
 
+static int write_next(void *cursor) {
+    struct otrace_perfetto_tasks *encoder = cursor;
+    if (encoder->next == encoder->tasks->tasks_count) {
+        return 0;
+    }
+    int status = otrace_task_slices_fill(&encoder->slices, encoder->tasks, encoder->next);
+    if (status == 0) {
+        write_task(encoder, encoder->next++);
+    }
+    return status == 0 ? 1 : status;
+}
+
 int otrace_perfetto_tasks_next(struct otrace_perfetto_tasks *encoder, char *buffer, size_t capacity,
                                size_t *written) {
-    struct otrace_output *output = &encoder->perfetto.output;
-    int status = 0;
-    *written = 0;
-    if (capacity < OTRACE_BLOCK_MIN) {
-        return OTRACE_READ_ARGUMENT;
-    }
-    otrace_output_begin(output, buffer, capacity);
-    while (status == 0 && !otrace_output_full(output) &&
-           encoder->next < encoder->tasks->tasks_count) {
-        status = otrace_task_slices_fill(&encoder->slices, encoder->tasks, encoder->next);
-        if (status == 0) {
-            write_task(encoder, encoder->next++);
-        }
-        if (output->spill_size > 0) {
-            otrace_output_drain(output);
-        }
-    }
-    *written = (size_t)(output->to - buffer);
-    return output->failed ? OTRACE_READ_NO_MEMORY : status;
+    return otrace_output_fill(&encoder->perfetto.output, buffer, capacity, written, write_next,
+                              encoder);
 }

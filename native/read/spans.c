@@ -10,6 +10,7 @@
 
 #define NUMBERS 12u /* words of a SPAN_END before its name: ids, and times before it */
 #define NONE UINT64_MAX
+#define LINK_MAX 80u /* bytes of a link behind the page */
 
 /* ---- all spans of a segment ---- */
 
@@ -213,9 +214,14 @@ const char *otrace_span_status(const struct otrace_span *span) {
                                            : "unset";
 }
 
-void otrace_span_link(char text[OTRACE_LINK_SPAN_MAX], const struct otrace_span *span) {
-    snprintf(text, OTRACE_LINK_SPAN_MAX, "/trace/%016" PRIx64 "%016" PRIx64 "?uiFind=%016" PRIx64,
-             span->trace[0], span->trace[1], span->id);
+char *otrace_span_link(const char *page, const struct otrace_span *span) {
+    size_t most = strlen(page) + LINK_MAX;
+    char *link = *page == '\0' ? NULL : malloc(most);
+    if (link != NULL) {
+        snprintf(link, most, "%s/trace/%016" PRIx64 "%016" PRIx64 "?uiFind=%016" PRIx64, page,
+                 span->trace[0], span->trace[1], span->id);
+    }
+    return link;
 }
 
 void otrace_lane_name(char text[OTRACE_LANE_NAME_MAX], uint32_t lane) {

@@ -43,9 +43,9 @@ struct otrace_span_words otrace_span_words(const struct otrace_spans *spans,
 const char *otrace_span_kind(const struct otrace_span *span);
 const char *otrace_span_status(const struct otrace_span *span);
 
-#define OTRACE_LINK_SPAN_MAX 80u /* bytes of a link's part behind the viewer's address */
-/* "/trace/<trace id>?uiFind=<span id>", as Jaeger's page takes it. */
-void otrace_span_link(char text[OTRACE_LINK_SPAN_MAX], const struct otrace_span *span);
+/* The span's place in Jaeger: "<page>/trace/<trace id>?uiFind=<span id>", to be freed. NULL for an
+ * empty page, or without memory. */
+char *otrace_span_link(const char *page, const struct otrace_span *span);
 #define OTRACE_LANE_NAME_MAX 40u
 void otrace_lane_name(char text[OTRACE_LANE_NAME_MAX], uint32_t lane);
 
