@@ -6,6 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from otrace_exporters.perfetto_packets import (
+    COUNTER,
+    INSTANT,
+    annotation,
+    at,
+    event,
+    named,
+    packet,
+    track,
+)
 from otrace_exporters.protobuf import bytes_field, number_field, text_field
 
 if TYPE_CHECKING:
@@ -14,13 +24,8 @@ if TYPE_CHECKING:
 
 NAMES = {"callback": "slow callback", "loop": "loop blocked"}
 CATEGORY = "loop"
-# Perfetto's fields and values.
-PACKET, SEQUENCE_CLEARED, CLOCK_MONOTONIC = 1, 1, 3
-TIMESTAMP, SEQUENCE, EVENT, SEQUENCE_FLAGS, CLOCK, DESCRIPTOR = 8, 10, 11, 13, 58, 60
-ANNOTATION, TYPE, EVENT_TRACK, EVENT_CATEGORY, EVENT_NAME, COUNTER_VALUE = 4, 9, 11, 22, 23, 30
-ANNOTATION_INT, ANNOTATION_TEXT, ANNOTATION_NAME = 4, 6, 10
-INSTANT, COUNTER = 3, 4
-UUID, TRACK_NAME, PARENT, COUNTER_TRACK, UNIT_NAME = 1, 2, 5, 8, 6
+STATELESS = number_field(13, 1)  # a Perfetto packet of a sequence that keeps no state
+MONOTONIC = number_field(58, 3)  # its time is on CLOCK_MONOTONIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,37 +79,17 @@ def chrome_row(item: LagMark | LagValue, pid: int, tid: int, ts: float) -> dict[
     return {"ph": "C", "name": counter_name(item.track), **common, "args": {"µs": item.blocked_us}}
 
 
-def perfetto_counter(track: Track, uuid: int, process_uuid: int, sequence: int) -> bytes:
+def perfetto_counter(thread: Track, uuid: int, process_uuid: int, sequence: int) -> bytes:
     """The packet that describes a thread's counter."""
-    descriptor = (
-        number_field(UUID, uuid)
-        + number_field(PARENT, process_uuid)
-        + text_field(TRACK_NAME, counter_name(track))
-        + bytes_field(COUNTER_TRACK, text_field(UNIT_NAME, "µs"))
-    )
-    return packet(sequence, bytes_field(DESCRIPTOR, descriptor))
+    counter = bytes_field(8, text_field(6, "µs"))
+    return packet(sequence, STATELESS + track(uuid, counter_name(thread), process_uuid, counter))
 
 
 def perfetto_packet(item: LagMark | LagValue, uuid: int, sequence: int, mono_ns: int) -> bytes:
     """An event on a track: the thread's, or its counter's."""
-    event = number_field(EVENT_TRACK, uuid)
     if isinstance(item, LagMark):
-        event += number_field(TYPE, INSTANT)
-        event += text_field(EVENT_CATEGORY, CATEGORY) + text_field(EVENT_NAME, item.name)
-        for name, value in item.args.items():
-            annotation = text_field(ANNOTATION_NAME, name)
-            if isinstance(value, int):
-                annotation += number_field(ANNOTATION_INT, value)
-            else:
-                annotation += text_field(ANNOTATION_TEXT, value)
-            event += bytes_field(ANNOTATION, annotation)
+        args = b"".join(annotation(name, value) for name, value in item.args.items())
+        shown = event(INSTANT, uuid, named(CATEGORY, item.name) + args)
     else:
-        event += number_field(TYPE, COUNTER) + number_field(COUNTER_VALUE, item.blocked_us)
-    head = number_field(TIMESTAMP, mono_ns) + number_field(CLOCK, CLOCK_MONOTONIC)
-    return packet(sequence, head + bytes_field(EVENT, event))
-
-
-def packet(sequence: int, content: bytes) -> bytes:
-    """A packet of a sequence that keeps no state."""
-    head = number_field(SEQUENCE, sequence) + number_field(SEQUENCE_FLAGS, SEQUENCE_CLEARED)
-    return bytes_field(PACKET, head + content)
+        shown = event(COUNTER, uuid, number_field(30, item.blocked_us))
+    return packet(sequence, STATELESS + at(mono_ns) + MONOTONIC + shown)

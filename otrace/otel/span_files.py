@@ -18,6 +18,16 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode
 
 from otrace.otel.outbox import RareLog
+from otrace_exporters.perfetto_packets import (
+    BEGIN,
+    END,
+    annotation,
+    at,
+    event,
+    named,
+    packet,
+    track,
+)
 from otrace_exporters.protobuf import bytes_field, number_field, text_field
 
 if TYPE_CHECKING:
@@ -200,7 +210,7 @@ class PerfettoSpanExporter(SpanFile):
     """Perfetto's native trace; each packet stands for itself. Times are those of the wall clock."""
 
     suffix = ".pftrace"
-    process, first_lane = 1, 2
+    sequence, process, first_lane = 1, 1, 2
 
     def _head(self, name: str) -> bytes:
         clocks = b"".join(
@@ -208,30 +218,16 @@ class PerfettoSpanExporter(SpanFile):
             for clock in (1, 6)  # the wall clock, and that of the trace
         )
         process = bytes_field(3, number_field(1, os.getpid()) + text_field(6, name))
-        described = number_field(1, self.process) + process
-        return _packet(bytes_field(6, clocks)) + _packet(bytes_field(60, described))
+        described = bytes_field(60, number_field(1, self.process) + process)
+        return packet(self.sequence, bytes_field(6, clocks)) + packet(self.sequence, described)
 
     def _lane(self, lane: int) -> bytes:
-        uuid, parent = number_field(1, self.first_lane + lane), number_field(5, self.process)
-        return _packet(bytes_field(60, uuid + text_field(2, lane_name(lane)) + parent))
+        return packet(self.sequence, track(self.first_lane + lane, lane_name(lane), self.process))
 
     def _span(self, span: ReadableSpan, lane: int, start: int, end: int) -> bytes:
-        track = number_field(11, self.first_lane + lane)
-        told = b"".join(
-            bytes_field(4, text_field(10, key) + _value(value))
-            for key, value in arguments_of(span).items()
+        uuid = self.first_lane + lane
+        args = b"".join(annotation(*argument) for argument in arguments_of(span).items())
+        begin = event(BEGIN, uuid, named("span", span.name) + args)
+        return packet(self.sequence, at(start) + begin) + packet(
+            self.sequence, at(end) + event(END, uuid)
         )
-        begin = number_field(9, 1) + track + text_field(22, "span") + text_field(23, span.name)
-        return _packet(number_field(8, start) + bytes_field(11, begin + told)) + _packet(
-            number_field(8, end) + bytes_field(11, number_field(9, 2) + track)
-        )
-
-
-def _value(value: Any) -> bytes:
-    if isinstance(value, bool):
-        return number_field(2, int(value))
-    return number_field(4, value) if isinstance(value, int) else text_field(6, str(value))
-
-
-def _packet(fields: bytes) -> bytes:
-    return bytes_field(1, number_field(10, 1) + fields)
