@@ -53,7 +53,7 @@ class PerfettoExporter(FileExporter):
         uuid, sequence, encoded, calls = 1, FIRST_TRACK_SEQUENCE, 0, 0
         with open_output(needed(target)) as output:
             for position, process in enumerate(recording.processes):
-                process_uuid = uuid
+                process_uuid, first = uuid, len(shown)
                 pid = pids.take(process.pid)
                 output.write(
                     perfetto_process(
@@ -106,7 +106,7 @@ class PerfettoExporter(FileExporter):
                     ):
                         output.write(block)
                     sequence += 1
-                mine = {id(one.track): one.place for one in shown}
+                mine = {id(one.track): one.place for one in shown[first:]}
                 for packet in lag_packets(process, recording, mine, process_uuid):
                     output.write(packet)
             for packet in flow_packets(recording, shown):
