@@ -102,11 +102,13 @@ int otrace_profile_quantile(struct otrace_profile *profile, uint32_t index, uint
 
 struct otrace_speedscope;
 
-/* A track's events as rows of JSON, block by block as the encoders of api_read.h. A function's
- * frame is first_frame + its name id, first_frame for names that are not known. Calls that never
- * ended are closed at `end_ns`, or at the track's last record when that is later. */
+/* A track's events as rows of JSON, block by block as the encoders of api_read.h. The
+ * frame of the name `id` is frames[id], frames[0] for names that are not known; `frames`, at least
+ * one, is borrowed until free. Calls that never ended are closed at `end_ns`, or at the track's
+ * last record when that is later. */
 int otrace_speedscope_new(struct otrace_segment *segment, uint32_t track_index,
-                          const struct otrace_clock *clock, uint64_t first_frame, int64_t end_ns,
+                          const struct otrace_clock *clock, const uint32_t *frames,
+                          uint32_t frames_count, int64_t end_ns,
                           struct otrace_speedscope **speedscope);
 int otrace_speedscope_next(struct otrace_speedscope *speedscope, char *buffer, size_t capacity,
                            size_t *written);

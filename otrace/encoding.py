@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from otrace.recording._lib import blocks_of, check, ffi, lib
 
 if TYPE_CHECKING:
+    from array import array
+
     from otrace.recording import Process, Track
 
 BLOCK_SIZE = 1 << 18
@@ -163,16 +165,23 @@ def perfetto_blocks(
 class SpeedscopeEvents:
     """The track's calls as events of an evented speedscope profile, with commas between them.
 
-    A function's frame is `first_frame` and its id. `calls` and `end_ns`, when the profile ends, are
-    final when the last block was yielded.
+    The frame of the function `id` is `frames[id]`, of one that is not known `frames[0]`. `calls`
+    and `end_ns`, when the profile ends, are final when the last block was yielded.
     """
 
-    def __init__(self, track: Track, *, first_frame: int) -> None:
+    def __init__(self, track: Track, frames: array[int]) -> None:
         out = ffi.new("struct otrace_speedscope **")
+        self._frames = ffi.from_buffer("uint32_t[]", frames)  # native code reads it until the end
         process = track.process
         end_ns = track.open_until_ns
         status = lib.otrace_speedscope_new(
-            process._segment, track._index, process._clock, first_frame, end_ns, out
+            process._segment,
+            track._index,
+            process._clock,
+            self._frames,
+            len(self._frames),
+            end_ns,
+            out,
         )
         check(status, _what(track))
         self._track = track

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 BYTES_A_CALL = 75  # for the progress bar alone
-FRAMES_A_BLOCK = 1024
 
 
 class SpeedscopeExporter(FileExporter):
@@ -36,9 +36,9 @@ class SpeedscopeExporter(FileExporter):
         with open_output(needed(target)) as output:
             head = {"$schema": SCHEMA, "exporter": "otrace", "name": title_of(recording)}
             output.write(encode(head)[:-1] + b',\n"shared":{"frames":[\n')
-            first_frames = write_frames(output, recording)
+            frames = write_frames(output, recording)
             output.write(b'\n]},\n"profiles":[')
-            calls = write_profiles(output, recording, first_frames, progress)
+            calls = write_profiles(output, recording, frames, progress)
             output.write(b"\n]}\n")
         return ExportResult(target, calls, output.written)
 
@@ -61,24 +61,25 @@ def frame_of(function: Function) -> dict[str, object]:
     return frame
 
 
-def write_frames(output: OutputFile, recording: Recording) -> Mapping[Process, int]:
-    """Writes the names of all processes; returns the number of each one's first frame."""
-    first_frames: dict[Process, int] = {}
-    written = 0
+def write_frames(output: OutputFile, recording: Recording) -> Mapping[Process, array[int]]:
+    """Writes the functions of all processes; returns the frame of each one's name ids.
+
+    What looks the same is one frame, as it is one function in `otrace stats`: the page would show
+    the lines of two `.pth` files, each `<module>` of `<string>`, as two rows of one name.
+    """
+    frames: dict[Process, array[int]] = {}
+    known: dict[bytes, int] = {}
     for process in recording.processes:
-        first_frames[process] = written
-        for start in range(0, len(process.functions), FRAMES_A_BLOCK):
-            block = process.functions[start : start + FRAMES_A_BLOCK]
-            separator = b",\n" if written else b""
-            output.write(separator + b",\n".join(encode(frame_of(item)) for item in block))
-            written += len(block)
-    return first_frames
+        functions = (encode(frame_of(function)) for function in process.functions)
+        frames[process] = array("I", (known.setdefault(frame, len(known)) for frame in functions))
+    output.write(b",\n".join(known))
+    return frames
 
 
 def write_profiles(
     output: OutputFile,
     recording: Recording,
-    first_frames: Mapping[Process, int],
+    frames: Mapping[Process, array[int]],
     progress: Progress | None,
 ) -> int:
     """Writes a profile for each thread that has calls; returns the number of calls."""
@@ -94,7 +95,7 @@ def write_profiles(
         head = {"type": "evented", "name": name, "unit": "nanoseconds", "startValue": 0}
         separator = b",\n" if number else b"\n"
         output.write(separator + encode(head)[:-1] + b',"events":[\n')
-        events = SpeedscopeEvents(track, first_frame=first_frames[process])
+        events = SpeedscopeEvents(track, frames[process])
         for block in counted(events.blocks(), encoded, expected, progress):
             output.write(block)
             encoded += len(block)

@@ -15,21 +15,22 @@ struct otrace_speedscope {
     struct otrace_output output;
     struct otrace_edge *open; /* calls that never ended, outermost first */
     uint32_t open_count, open_capacity;
-    uint64_t first_frame, calls;
-    uint32_t unknown_above;
+    const uint32_t *frames;
+    uint32_t frames_count;
+    uint64_t calls;
     int64_t end_ns;
     bool started, finished;
 };
 
 int otrace_speedscope_new(struct otrace_segment *segment, uint32_t track_index,
-                          const struct otrace_clock *clock, uint64_t first_frame, int64_t end_ns,
-                          struct otrace_speedscope **out) {
+                          const struct otrace_clock *clock, const uint32_t *frames,
+                          uint32_t frames_count, int64_t end_ns, struct otrace_speedscope **out) {
     struct otrace_speedscope *made = *out = calloc(1, sizeof *made);
     if (made == NULL) {
         return OTRACE_READ_NO_MEMORY;
     }
-    made->first_frame = first_frame;
-    made->unknown_above = segment->names_count;
+    made->frames = frames;
+    made->frames_count = frames_count;
     made->end_ns = end_ns;
     int status =
         otrace_decoder_new(segment, track_index, clock, OTRACE_DECODE_BEGINS, &made->decoder);
@@ -71,8 +72,7 @@ static void write_row(struct otrace_speedscope *speedscope, char type, uint32_t 
     to = WRITE(to, "{\"type\":\"");
     *to++ = type;
     to = WRITE(to, "\",\"frame\":");
-    id = id <= speedscope->unknown_above ? id : 0;
-    to = otrace_write_unsigned(to, speedscope->first_frame + id);
+    to = otrace_write_unsigned(to, speedscope->frames[id < speedscope->frames_count ? id : 0]);
     to = WRITE(to, ",\"at\":");
     to = otrace_write_unsigned(to, (uint64_t)ns);
     *to++ = '}';

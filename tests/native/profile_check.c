@@ -110,8 +110,9 @@ static void check_functions(struct otrace_profile *profile,
 static void check_speedscope(struct otrace_segment *segment, uint32_t track,
                              const struct otrace_clock *clock) {
     static char block[4096];
+    static const uint32_t frames[] = {9, 7}; /* all names but the first are beyond */
     struct otrace_speedscope *speedscope;
-    CHECK_EQUAL(otrace_speedscope_new(segment, track, clock, 9, 5000, &speedscope), 0);
+    CHECK_EQUAL(otrace_speedscope_new(segment, track, clock, frames, 2, 5000, &speedscope), 0);
     size_t written;
     int64_t open = 0;
     do {

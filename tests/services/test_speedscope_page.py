@@ -35,6 +35,8 @@ def fails():
     raise ValueError("no")
 
 fib(12), sum(numbers(20)), deep(900), Script().run()
+for _ in range(2):
+    exec("def twin(): pass\\ntwin()", {"__name__": "generated"})  # two functions of one name
 try:
     fails()
 except ValueError:
@@ -92,7 +94,7 @@ def test_functions_and_their_times(tmp_path: Path, speedscope: Speedscope) -> No
     recorded = record(tmp_path, PROGRAM)
     shown = speedscope.visit(recorded.profile, rows_of)
     stats = {row["name"]: row for row in recorded.stats()}
-    assert {"__main__.fib", "__main__.deep", "__main__.Script.run"} < set(shown)
+    assert {"__main__.fib", "__main__.deep", "__main__.Script.run", "generated.twin"} < set(shown)
     assert set(shown) == set(stats)
     for name, row in stats.items():
         total, own = map(nanoseconds, shown[name])
