@@ -18,6 +18,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # the harness: plain modules beside the tests
 
+import chrome_tracing
 import devtools as devtools_harness
 import jaeger as jaeger_harness
 import pages as pages_harness
@@ -100,3 +101,9 @@ def notebooks() -> None:
     missing = [name for name in ("nbclient", "ipykernel") if importlib.util.find_spec(name) is None]
     words = f"{' and '.join(missing)} missing: pip install -r tests/services/requirements.txt"
     _need(words if missing else None)
+
+
+@pytest.fixture(scope="package")
+def tracing_page() -> None:
+    """What carries chrome://tracing is installed."""
+    _need(chrome_tracing.missing_part())
