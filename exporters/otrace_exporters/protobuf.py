@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import mmap
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
@@ -42,7 +43,7 @@ def text_field(field: int, text: str) -> bytes:
     return bytes_field(field, text.encode("utf-8", "backslashreplace"))
 
 
-def read_varint(data: bytes, at: int) -> tuple[int, int]:
+def read_varint(data: bytes | mmap, at: int) -> tuple[int, int]:
     """The number at `at`, and where the next thing starts. Raises ValueError when it is cut."""
     number = shift = 0
     while at < len(data) and shift < 70:
@@ -55,7 +56,7 @@ def read_varint(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a number is cut")
 
 
-def whole_fields(data: bytes) -> Iterator[tuple[int, int | bytes, bytes]]:
+def whole_fields(data: bytes | mmap) -> Iterator[tuple[int, int | bytes, bytes]]:
     """Number and value of each field of a message, and all its bytes: to replace some of them.
 
     Raises ValueError when the message is broken.

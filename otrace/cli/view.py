@@ -9,9 +9,9 @@ from contextlib import ExitStack, suppress
 import click
 
 from otrace.cli.words import say
-from otrace.view import ViewServer
-from otrace.view_items import Library
-from otrace.view_ui import URL_PORT, choose
+from otrace.view.items import Library
+from otrace.view.server import ViewServer
+from otrace.view.ui import URL_PORT, choose
 
 EPILOG = """\b
 Examples:

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import perfetto_ui
 import pytest
 
-from otrace.view import ViewServer
-from otrace.view_items import Library
-from otrace.view_ui import ONLINE, LocalUi, files_below
+from otrace.view.items import Library
+from otrace.view.server import ViewServer
+from otrace.view.ui import ONLINE, LocalUi, files_below
 
 QUERY = """
 async () => {

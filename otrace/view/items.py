@@ -99,7 +99,7 @@ def convert(path: str, target: str, *, with_source: bool) -> None:
     plain = f"{target}.plain" if with_source else target
     export(Recording.open(path), plain, exporter="perfetto")
     if with_source:
-        from otrace.view_source import add_sources
+        from otrace.view.source import add_sources
 
         add_sources(plain, target)
         os.unlink(plain)

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from otrace.view_items import Item, Library
-from otrace.view_ui import ONLINE
+from otrace.view.items import Item, Library
+from otrace.view.ui import ONLINE
 
 STYLE = """
 :root { color-scheme: light dark; --ink: light-dark(#1d2430, #e6e9ef);

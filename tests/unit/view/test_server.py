@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytest
 from unit.recording import synth
 
-from otrace import view_ui
 from otrace.errors import ViewError
-from otrace.view import ViewServer, range_of
-from otrace.view_items import Library
-from otrace.view_ui import LocalUi, choose
+from otrace.view import ui
+from otrace.view.items import Library
+from otrace.view.server import ViewServer, range_of
+from otrace.view.ui import LocalUi, choose
 
 UI = "https://ui.perfetto.dev"
 TRACE = b'{"traceEvents":[]}' * 1000
@@ -226,7 +226,7 @@ def test_a_port_in_use(trace, tmp_path, monkeypatch):
         port = other.getsockname()[1]
         with pytest.raises(ViewError, match=rf"127.0.0.1:{port}: Address already in use.*--port"):
             ViewServer(library, port=port)
-        monkeypatch.setattr("otrace.view.URL_PORT", port)
+        monkeypatch.setattr("otrace.view.server.URL_PORT", port)
         with ViewServer(library) as server:  # nobody asked for a port: another will do
             assert server.port != port
             assert server.start_url == f"{server.origin}/open/my%20trace.json"
@@ -241,7 +241,7 @@ def test_addresses(trace, tmp_path, monkeypatch, local_ui):
         assert server.start_url == f"{server.origin}/#!/?url={url}"
     with ViewServer(library, port=0) as server:
         assert server.start_url == f"{server.origin}/open/my%20trace.json"
-        monkeypatch.setattr("otrace.view.URL_PORT", server.port)
+        monkeypatch.setattr("otrace.view.server.URL_PORT", server.port)
         url = f"http://127.0.0.1:{server.port}/trace/my%2520trace.json"  # the UI decodes it once
         assert server.start_url == f"{UI}/#!/?url={url}"
 
@@ -309,8 +309,8 @@ def test_a_ui_in_a_folder(trace, tmp_path, local_ui):
 
 
 def test_which_ui(tmp_path, monkeypatch, local_ui):
-    monkeypatch.setattr(view_ui, "is_online", lambda: False)
-    monkeypatch.setattr(view_ui, "installed_folder", lambda: None)
+    monkeypatch.setattr(ui, "is_online", lambda: False)
+    monkeypatch.setattr(ui, "installed_folder", lambda: None)
     assert choose("online") == (None, "")
     with pytest.raises(ViewError, match=r"no index\.html"):
         choose(str(tmp_path))
@@ -320,12 +320,12 @@ def test_which_ui(tmp_path, monkeypatch, local_ui):
     assert found is None
     assert "--ui" in words
     (tmp_path / "index.html").write_text("")
-    monkeypatch.setattr(view_ui, "installed_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(ui, "installed_folder", lambda: str(tmp_path))
     assert choose("local")[0].find("/") == str(tmp_path / "index.html")
     found, words = choose(None)
     assert found is not None
     assert "cannot be reached" in words
-    monkeypatch.setattr(view_ui, "is_online", lambda: True)
+    monkeypatch.setattr(ui, "is_online", lambda: True)
     assert choose(None) == (None, "")
 
 

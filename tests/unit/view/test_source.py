@@ -3,7 +3,7 @@
 import pytest
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
 
-from otrace.view_source import MOST_CHARACTERS, MOST_LINES, add_sources, source_of
+from otrace.view.source import MOST_CHARACTERS, MOST_LINES, add_sources, source_of
 
 CODE = '''\
 import x

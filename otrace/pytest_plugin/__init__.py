@@ -1,6 +1,6 @@
 """pytest's plug-in: its options, and nothing else until one of them is given.
 
-otrace.pytest_recording, imported then, does the work. PYTEST_DONT_REWRITE
+otrace.pytest_plugin.recording, imported then, does the work. PYTEST_DONT_REWRITE
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Set the recording up, if it is asked for. Raises pytest.UsageError."""
     option = config.option
     if option.otrace or option.otrace_failed or option.otrace_slow is not None:
-        from otrace.pytest_recording import configure
+        from otrace.pytest_plugin.recording import configure
 
         configure(config)
     elif option.otrace_export:

@@ -14,10 +14,10 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote, urlsplit
 
-from otrace import view_pages as pages
 from otrace.errors import OtraceError, ViewError
-from otrace.view_items import Item, Library
-from otrace.view_ui import ONLINE, URL_PORT, LocalUi, content_type
+from otrace.view import pages
+from otrace.view.items import Item, Library
+from otrace.view.ui import ONLINE, URL_PORT, LocalUi, content_type
 
 HOST = "127.0.0.1"
 TIMEOUT_S = 60
