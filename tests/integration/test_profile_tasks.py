@@ -89,11 +89,22 @@ def test_many_tasks_share_trees(otrace: Otrace) -> None:
     assert calls(profile, children.node)["__main__.work"] == (308, 308)
 
 
-@pytest.mark.parametrize("tasks", [True, False])
-def test_the_page_offers_tasks(otrace: Otrace, tasks: bool) -> None:
+@pytest.mark.parametrize("page", ["flamegraph", "report"])
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ((), ["job 3: __main__.child", "job 5: __main__.child"]),
+        (("--exporter-option", "{page}.tasks=no"), []),
+        (("--no-tasks",), []),
+    ],
+    ids=["tasks", "left out", "not recorded"],
+)
+def test_the_pages_offer_tasks(
+    otrace: Otrace, page: str, words: tuple[str, ...], wanted: list[str]
+) -> None:
     otrace.write("app.py", PROGRAM)
-    option = f"flamegraph.tasks={'yes' if tasks else 'no'}"
-    otrace("run", "-q", "-o", "app.html", "--exporter-option", option, "app.py", "0")
-    page = (otrace.folder / "app.html").read_text()
-    found = re.findall(r'"name":"(job \d: __main__.child)","tasks":1', page)
-    assert found == (["job 3: __main__.child", "job 5: __main__.child"] if tasks else [])
+    given = [word.format(page=page) for word in words]
+    otrace("run", "-q", "--export", f"{page}=app.html", *given, "app.py", "0")
+    text = (otrace.folder / "app.html").read_text()
+    assert re.findall(r'"name":"(job \d: __main__.child)","tasks":1', text) == wanted
+    assert text.count('"tasks":0') == 1  # its thread

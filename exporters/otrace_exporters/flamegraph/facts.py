@@ -20,18 +20,14 @@ def title_of(recording: Recording) -> str:
     return name.rstrip("/").rpartition("/")[2] or name
 
 
-def meta_of(recording: Recording, calls: int) -> str:
+def meta_of(recording: Recording, profile: Profile) -> str:
     """How long, how much, which Python, when."""
-    threads = sum(
-        track.summary().first_ns is not None
-        for process in recording.processes
-        for track in process.tracks
-    )
+    threads = sum(profile.tree.runs[root.node] > 0 for root in profile.roots)
     versions = sorted({process.python_version for process in recording.processes})
     written = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.start_wall_ns / 1e9))
     parts = [
         duration(recording.duration_ns),
-        plural(calls, "call"),
+        plural(profile.calls, "call"),
         plural(len(recording.processes), "process"),
         plural(threads, "thread"),
         f"Python {', '.join(versions)}",

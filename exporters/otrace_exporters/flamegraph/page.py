@@ -68,7 +68,7 @@ def page_of(
     left_out = narrow(trees, table, most)
     if left_out:
         notes.append(f"The {left_out:,} narrowest call paths are added up.")
-    words = Words(title or title_of(recording), meta_of(recording, profile.calls), notes)
+    words = Words(title or title_of(recording), meta_of(recording, profile), notes)
     return flamegraph(words, trees, used_only(trees, table), editor=editor)
 
 
@@ -85,6 +85,7 @@ def flamegraph(
         compare=COMPARE if compared else "",
         legend=legend_of(functions, compared=compared),
         columns=columns_of(compared=compared),
+        settings=read("settings.html"),
     )
     return document(
         f"{words.title} - flamegraph",

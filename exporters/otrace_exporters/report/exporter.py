@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otrace.exporting import ExportResult, Progress, open_output
 from otrace_exporters.files import FileExporter, needed
-from otrace_exporters.flamegraph.exporter import EDITOR
+from otrace_exporters.flamegraph.exporter import EDITOR, TASKS
 
 if TYPE_CHECKING:
     from otrace.recording import Recording
@@ -20,7 +20,7 @@ class ReportExporter(FileExporter):
 
     name = "report"
     suffixes = (".report.html",)
-    options = (EDITOR,)
+    options = (EDITOR, TASKS)
 
     def export(
         self,
@@ -33,7 +33,8 @@ class ReportExporter(FileExporter):
         from otrace.profile import Profile
         from otrace_exporters.report.page import report
 
-        profile = Profile.of(recording, slowest=SLOWEST, progress=progress)
+        tasks = bool(options["tasks"])
+        profile = Profile.of(recording, slowest=SLOWEST, tasks=tasks, progress=progress)
         with open_output(needed(target)) as output:
             output.write(report(recording, profile, editor=str(options["editor"])))
         return ExportResult(target, profile.calls, output.written)

@@ -33,7 +33,7 @@ def report(recording: Recording, profile: Profile, *, editor: str) -> bytes:
     body = fill(
         read("report.html", FOLDER),
         title=escape(title),
-        meta=escape(meta_of(recording, profile.calls)),
+        meta=escape(meta_of(recording, profile)),
         tiles=sections.tiles(recording, profile),
         functions=sections.functions(profile),
         slowest=sections.slowest(profile),
@@ -45,6 +45,7 @@ def report(recording: Recording, profile: Profile, *, editor: str) -> bytes:
         legend=flame_page.legend_of(functions, compared=False),
         narrowed=f"The {left_out:,} narrowest call paths are added up." if left_out else "",
         version=escape(__version__),
+        settings=read("settings.html"),
     )
     return document(
         f"{title} - report",

@@ -3,7 +3,6 @@
 const page = JSON.parse(document.getElementById("page").textContent);
 
 function start(words) {
-  const byId = (id) => document.getElementById(id);
   const names = new Names(page.functions, visible(page.root));
   const choice = new Choice(page.tracks, treesOf(words, page.tracks, page.compared));
   const scope = byId("scope");
@@ -35,35 +34,18 @@ function start(words) {
 
   // ---- the bar ----
 
-  function press(chosen, ...others) {
-    chosen.setAttribute("aria-pressed", "true");
-    for (const other of others) other.setAttribute("aria-pressed", "false");
-  }
-
-  function setIcicle(on) {
-    press(byId(on ? "icicle" : "flame"), byId(on ? "flame" : "icicle"));
-    flame.setIcicle(on);
-  }
-
-  function setUpsideDown(on) {
+  const setIcicle = connectPair(byId("icicle"), byId("flame"), (on) => flame.setIcicle(on));
+  const setUpsideDown = connectPair(byId("self"), byId("wall"), (on) => {
     upsideDown = on;
-    press(byId(on ? "self" : "wall"), byId(on ? "wall" : "self"));
     refresh();
+  });
+  if (page.compared) {
+    connectPair(byId("before"), byId("after"), (on) => {
+      asBefore = on;
+      refresh();
+    });
   }
-
-  function setBefore(on) {
-    asBefore = on;
-    press(byId(on ? "before" : "after"), byId(on ? "after" : "before"));
-    refresh();
-  }
-
   scope.addEventListener("change", refresh);
-  byId("after")?.addEventListener("click", () => setBefore(false));
-  byId("before")?.addEventListener("click", () => setBefore(true));
-  byId("flame").addEventListener("click", () => setIcicle(false));
-  byId("icicle").addEventListener("click", () => setIcicle(true));
-  byId("wall").addEventListener("click", () => setUpsideDown(false));
-  byId("self").addEventListener("click", () => setUpsideDown(true));
   connectTheme(byId("theme"));
   connectSettings(byId("settings"), byId("settings-dialog"), () => {
     showChosen(flame.selected);
@@ -240,9 +222,7 @@ function start(words) {
   });
 
   refresh();
-  if (!page.tracks.length) {
-    stage.append(element("p", {class: "nothing"}, "No calls were recorded."));
-  }
+  choice.noteEmpty(stage);
   document.documentElement.dataset.ready = "true";
 }
 

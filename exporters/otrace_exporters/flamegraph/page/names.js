@@ -138,6 +138,12 @@ class Choice {
     select.hidden = tracks.length < 2;
   }
 
+  // Says so where there is nothing to choose.
+  noteEmpty(stage) {
+    if (this.tracks.length) return;
+    stage.append(element("p", {class: "nothing"}, "No calls were recorded."));
+  }
+
   tree(value, upsideDown) {
     const key = `${value} ${upsideDown}`;
     if (!this.cache.has(key)) {

@@ -36,6 +36,20 @@ function element(tag, attributes, ...children) {
   return made;
 }
 
+const byId = (id) => document.getElementById(id);
+
+// Two buttons of which one is pressed; returns what presses the first or the second.
+function connectPair(first, second, changed) {
+  const press = (isFirst) => {
+    first.setAttribute("aria-pressed", String(isFirst));
+    second.setAttribute("aria-pressed", String(!isFirst));
+    changed(isFirst);
+  };
+  first.addEventListener("click", () => press(true));
+  second.addEventListener("click", () => press(false));
+  return press;
+}
+
 // Lone surrogates stay visible instead of turning into the same replacement character.
 function visible(text) {
   return text.replace(/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,

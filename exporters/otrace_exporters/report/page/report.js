@@ -1,12 +1,6 @@
 // The report's page: its tables, links and flamegraph.
 
 const page = JSON.parse(document.getElementById("page").textContent);
-const byId = (id) => document.getElementById(id);
-
-function press(chosen, other) {
-  chosen.setAttribute("aria-pressed", "true");
-  other.setAttribute("aria-pressed", "false");
-}
 
 function linkPlaces() {
   for (const place of document.querySelectorAll(".where[data-file]")) {
@@ -87,31 +81,19 @@ function connectFlame(words) {
     flame.show(tree);
   }
 
-  function setIcicle(on) {
-    press(byId(on ? "icicle" : "flame"), byId(on ? "flame" : "icicle"));
-    flame.setIcicle(on);
-  }
-
-  function setUpsideDown(on) {
-    upsideDown = on;
-    press(byId(on ? "self" : "wall"), byId(on ? "wall" : "self"));
-    refresh();
-  }
-
   flame.icicle = true;
   scope.addEventListener("change", refresh);
-  byId("flame").addEventListener("click", () => setIcicle(false));
-  byId("icicle").addEventListener("click", () => setIcicle(true));
-  byId("wall").addEventListener("click", () => setUpsideDown(false));
-  byId("self").addEventListener("click", () => setUpsideDown(true));
+  connectPair(byId("icicle"), byId("flame"), (on) => flame.setIcicle(on));
+  connectPair(byId("self"), byId("wall"), (on) => {
+    upsideDown = on;
+    refresh();
+  });
   byId("out").addEventListener("click", () => flame.zoom(0));
   byId("search").addEventListener("input", (event) => {
     flame.setMatches(names.search(event.target.value));
   });
   refresh();
-  if (!page.tracks.length) {
-    stage.append(element("p", {class: "nothing"}, "No calls were recorded."));
-  }
+  choice.noteEmpty(stage);
 }
 
 connectTheme(byId("theme"));
