@@ -1,24 +1,28 @@
 """Jupyter and IPython: `%load_ext otrace`, then `%%otrace` records a cell and shows where it went.
 
-The picture is a page of its own inside a sandboxed frame: it needs nothing of the kernel's machine,
-so that it also works from afar, and stays in the saved notebook.
+The picture is a page of its own inside a sandboxed frame, and the timeline a link that holds the
+file: they need nothing of the kernel's machine, so that they also work from afar, and stay in the
+saved notebook.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import base64
+import gzip
 import html
+import inspect
 import os
 import shlex
+from collections.abc import Callable
+from types import CodeType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from otrace import config_sources, exporting, recorder
 from otrace.errors import OtraceError, UsageError
 
 if TYPE_CHECKING:
-    from types import CodeType
-
     from otrace.profile import Profile
     from otrace.recording import Recording
 
@@ -27,7 +31,16 @@ MACHINERY = ("IPython", "ipykernel", "traitlets", "jupyter_client", "tornado", "
 HEIGHT = 520
 MOST_FRAMES = 20_000  # the page is saved with the notebook
 MOST_ROWS = 10
+LARGEST_READ, LARGEST_KEPT = 64_000_000, 8_000_000
+"""Bytes of a file that a link may hold: as it is, and packed."""
+COMPRESSION = 6
+CALL = "get_ipython().run_cell_magic('otrace',"
+"""What IPython makes of `%%otrace`."""
 SANDBOX = "allow-scripts allow-popups allow-top-navigation-to-custom-protocols"
+
+
+Parts = tuple[CodeType, CodeType | None]
+"""Statements, and the expression at their end."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -48,17 +61,59 @@ def load_ipython_extension(shell: Any) -> None:
         try:
             arguments = parse(line)
             jobs = jobs_of(arguments.export, f"otrace-cell-{number_of(shell)}")
-            code, last = compiled(shell, cell)
+            parts = compiled(shell, cell)
             recorder.start_here({"exclude": (*config_sources.resolve({}).exclude, *MACHINERY)})
         except OtraceError as error:
             raise ShownInOneLine(str(error)) from None
-        try:
-            exec(code, shell.user_ns)
-            return None if last is None else eval(last, shell.user_ns)
-        finally:
+
+        def finish() -> None:
             show(shell, recorder.stop(), jobs, arguments.height)
 
+        run = run_awaiting if is_async(shell, cell) else run_plain
+        return run(parts, shell.user_ns, finish)
+
+    def awaiting(lines: list[str]) -> list[str]:
+        """The call of the magic, awaited where its cell awaits something."""
+        text = "".join(lines)
+        if not text.startswith(CALL):
+            return lines
+        cell = ast.parse(text).body[0].value.args[-1].value  # type: ignore[attr-defined]
+        return [f"await {text}"] if is_async(shell, cell) else lines
+
     shell.register_magic_function(otrace, "cell", "otrace")
+    awaiting.__name__ = "otrace_awaiting"
+    transformers = shell.input_transformers_post
+    transformers[:] = [one for one in transformers if one.__name__ != awaiting.__name__]
+    transformers.append(awaiting)
+
+
+def is_async(shell: Any, cell: str) -> bool:
+    """Whether a cell awaits something outside of its functions."""
+    text = shell.transform_cell(cell)
+    return bool(shell.should_run_async(cell, transformed_cell=text))
+
+
+def run_plain(parts: Parts, names: dict[str, Any], finish: Callable[[], None]) -> object:
+    """Run a cell."""
+    try:
+        code, last = parts
+        exec(code, names)
+        return None if last is None else eval(last, names)
+    finally:
+        finish()
+
+
+async def run_awaiting(parts: Parts, names: dict[str, Any], finish: Callable[[], None]) -> object:
+    """Run a cell that awaits something."""
+    try:
+        value: Any = None
+        for code in filter(None, parts):
+            value = eval(code, names)
+            if code.co_flags & inspect.CO_COROUTINE:
+                value = await value
+        return value
+    finally:
+        finish()
 
 
 def number_of(shell: Any) -> int:
@@ -66,7 +121,7 @@ def number_of(shell: Any) -> int:
     return max(len(shell.user_ns.get("In", ())) - 1, 0)
 
 
-def compiled(shell: Any, cell: str) -> tuple[CodeType, CodeType | None]:
+def compiled(shell: Any, cell: str) -> Parts:
     """A cell as statements, and the expression at its end, whose value is the cell's.
 
     Raises SyntaxError.
@@ -74,10 +129,11 @@ def compiled(shell: Any, cell: str) -> tuple[CodeType, CodeType | None]:
     text = shell.transform_cell(cell)
     name = shell.compile.cache(text, number_of(shell), raw_code=cell)
     tree = shell.transform_ast(shell.compile.ast_parse(text, filename=name))
+    flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     last = None
     if tree.body and isinstance(tree.body[-1], ast.Expr) and not text.rstrip().endswith(";"):
-        last = compile(ast.Expression(tree.body.pop().value), name, "eval")
-    return compile(tree, name, "exec"), last
+        last = compile(ast.Expression(tree.body.pop().value), name, "eval", flags)
+    return compile(tree, name, "exec", flags), last
 
 
 def parser() -> Parser:
@@ -128,7 +184,7 @@ def show(
             places.append(exporting.export(recording, target, exporter=exporter))
         except OtraceError as error:
             problems.append(str(error))
-    words = [meta_of(recording, profile.calls), *(f"{place.target}" for place in places), *problems]
+    words = [meta_of(recording, profile), *(f"{place.target}" for place in places), *problems]
     shell.display_pub.publish(
         {
             "text/html": frame(page, height) + links([place.target for place in places], problems),
@@ -147,14 +203,26 @@ def frame(page: bytes, height: int) -> str:
 
 
 def links(targets: list[str | None], problems: list[str]) -> str:
-    """The exported files, to open or to download; addresses and errors as text."""
-    parts = []
-    for target in targets:
-        text = html.escape((target or "").encode("utf-8", "backslashreplace").decode())
-        is_file = target is not None and os.path.isfile(target) and not os.path.isabs(target)
-        parts.append(f'<a href="{text}" download>{text}</a>' if is_file else text)
+    """The exported files, to download wherever the kernel is; addresses and errors as text."""
+    parts = [link(target) for target in targets if target is not None]
     parts += [html.escape(problem) for problem in problems]
     return f"<div>Timeline: {', '.join(parts)}</div>" if parts else ""
+
+
+def link(target: str) -> str:
+    """A link that holds a file, if that is small enough to be kept in the notebook."""
+    text = html.escape(target.encode("utf-8", "backslashreplace").decode())
+    if not os.path.isfile(target):
+        return text
+    with open(target, "rb") as file:
+        content = file.read(LARGEST_READ + 1)
+    is_packed = target.endswith(".gz")
+    packed = content if is_packed else gzip.compress(content, COMPRESSION)
+    if max(len(content) - LARGEST_READ, len(packed) - LARGEST_KEPT) > 0:
+        return f"{text} (too large for a link: it is on the kernel's machine)"
+    name = os.path.basename(text) + ("" if is_packed else ".gz")
+    data = base64.b64encode(packed).decode()
+    return f'<a href="data:application/gzip;base64,{data}" download="{name}">{text}</a>'
 
 
 def table(profile: Profile) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import html
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +73,6 @@ def test_a_recorded_cell(kernel, pages):
     assert re.search(r"^ .* 100  __main__\.work$", text, re.MULTILINE)
     assert not re.search("ipykernel|IPython|zmq", text)
     assert (kernel / "otrace-cell-2.pftrace").read_bytes()[:1] == b"\x0a"
-    assert '<a href="otrace-cell-2.pftrace" download>' in shown["data"]["text/html"]
 
     assert [output["output_type"] for output in failed] == ["display_data", "error"]
     assert failed[1]["ename"] == "ZeroDivisionError"
@@ -93,8 +94,51 @@ def test_a_recorded_cell(kernel, pages):
         assert "100" in inside.locator("#chosen-facts").inner_text()
         inside.locator("#theme").click()  # nothing can be kept in a sandbox, and it works
         assert inside.locator("html").get_attribute("data-theme") == "light"
+        with page.expect_download() as started:
+            page.click("text=otrace-cell-2.pftrace")
+        assert started.value.suggested_filename == "otrace-cell-2.pftrace.gz"
+        return gzip.decompress(Path(started.value.path()).read_bytes())
 
-    pages.visit(page, act)
+    trace = (kernel / "otrace-cell-2.pftrace").read_bytes()
+    (kernel / "otrace-cell-2.pftrace").unlink()  # as where the kernel is on another machine
+    assert pages.visit(page, act) == trace
+
+
+AWAITING = """
+import asyncio
+async def fetch(n):
+    await asyncio.sleep(0.01)
+    for _ in range(100_000):
+        pass
+    return n
+found = await asyncio.gather(*(fetch(n) for n in range(3)))
+async with asyncio.timeout(9):
+    await fetch(3)
+"""
+
+
+def test_cells_that_await(kernel):
+    twice = "%load_ext otrace\n%reload_ext otrace"
+    _, plain, value, quiet, failed, after, sync = run(
+        kernel,
+        twice,
+        "%%otrace" + AWAITING,
+        "%%otrace --export chrome=x.json\nawait fetch(found[2])",
+        "%%otrace\nawait fetch(4);",
+        "%%otrace\nawait asyncio.gather(fetch(5))\n1 / 0",
+        "await fetch(len(found))",
+        "%%otrace\nasyncio.get_running_loop() and found",
+    )
+    text = plain[0]["data"]["text/plain"]
+    assert re.search(r"^ .* 4  __main__\.fetch$", text, re.MULTILINE)
+    assert not re.search("ipykernel|IPython|zmq", text)
+    assert FRAME.findall(plain[0]["data"]["text/html"])
+    assert len(plain) == len(quiet) == 1
+    assert value[1]["data"]["text/plain"] == "2"
+    assert [output["output_type"] for output in failed] == ["display_data", "error"]
+    assert failed[1]["ename"] == "ZeroDivisionError"
+    assert after[0]["data"]["text/plain"] == "3"
+    assert sync[1]["data"]["text/plain"] == "[0, 1, 2]"
 
 
 def test_the_frame_keeps_to_itself(kernel):
@@ -103,3 +147,15 @@ def test_the_frame_keeps_to_itself(kernel):
     assert "allow-same-origin" not in attributes
     assert html.unescape(source).startswith("<!doctype html>")
     assert len(source) < 200_000
+
+
+def test_a_file_that_is_too_large_is_named(tmp_path, monkeypatch):
+    from otrace import notebook
+
+    small, large = tmp_path / "a<b.json", tmp_path / "large.json.gz"
+    small.write_bytes(b"x" * 1000)
+    large.write_bytes(b"x" * 1001)
+    monkeypatch.setattr(notebook, "LARGEST_READ", 1000)
+    assert 'download="a&lt;b.json.gz">' in notebook.link(str(small))
+    assert "too large" in notebook.link(str(large))
+    assert notebook.link("http://x/<") == "http://x/&lt;"
