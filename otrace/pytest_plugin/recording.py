@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -31,7 +30,8 @@ from otrace.pytest_plugin.traces import (
 )
 
 PROPERTY = "otrace.trace"
-PROBLEM = "otrace.problem"
+OUTPUT = "otrace"
+"""The key of a worker's lines."""
 PROTOCOL = "pytest_runtest_protocol"
 STATUS = {"passed": "pass", "failed": "fail", "skipped": "skip"}
 
@@ -45,9 +45,10 @@ def configure(config: pytest.Config) -> None:
     is_worker = hasattr(config, "workerinput")
     register = config.pluginmanager.register
     if per_test:
-        register(TestRecordings(config, jobs, folder))
+        recordings = TestRecordings(config, jobs, folder)
+        register(recordings)
         if not is_worker:
-            register(KeptTraces())
+            register(KeptTraces(recordings.lines))
     else:
         register(TestEvents(config))
         if not is_worker:
@@ -71,6 +72,7 @@ class TestEvents:
 
     def __init__(self, config: pytest.Config) -> None:
         self._event: otrace.Event | None = None
+        self._name = ""
         self._status = "pass"
         self._error: BaseException | None = None
         around = config.pluginmanager.add_hookcall_monitoring
@@ -92,7 +94,7 @@ class TestEvents:
 
     def begin(self, item: pytest.Item) -> None:
         """A test begins, its fixtures included."""
-        self._status, self._error = "pass", None
+        self._name, self._status, self._error = item.nodeid, "pass", None
         self._event = otrace.log_event(item.nodeid, {"test.case.name": item.nodeid})
         self._event.__enter__()
 
@@ -166,105 +168,94 @@ class TestRecordings(TestEvents):
 
     def __init__(self, config: pytest.Config, jobs: list[Job], folder: str) -> None:
         super().__init__(config)
-        self._jobs, self._folder = jobs, folder
+        self._config, self._jobs, self._folder = config, jobs, folder
         slow = config.option.otrace_slow
         self._keep_failed = bool(config.option.otrace_failed)
         self._slow_ns = None if slow is None else slow_of(slow)
         self._ours = False
-        self._duration_ns = 0
+        self._kept = False
         self._problem = ""
+        self._duration_ns = 0
+        self.lines: list[str] = []
+        """What was written, and what went wrong."""
 
     def begin(self, item: pytest.Item) -> None:
         """Record the test, its fixtures included."""
-        self._start()
-        super().begin(item)
-
-    def end(self) -> None:
-        """Drop the recording of a test that broke off before its teardown was reported."""
-        super().end()
-        if self._ours:
-            self._ours = False
-            stop_quietly()
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self) -> None:
-        """Record a test that is run again too."""
-        if not self._ours:
-            self._start()
-
-    def _start(self) -> None:
-        self._duration_ns, self._problem = 0, ""
+        self._duration_ns, self._kept = 0, False
+        self._problem = ""
         try:
             otrace.start()
             self._ours = True
         except OtraceError as error:
             self._problem = str(error)
+        super().begin(item)
+
+    def end(self) -> None:
+        """Stop, and export what is to be kept: nothing of a test that broke off."""
+        name = self._name
+        super().end()
+        if self._ours:
+            self._ours = False
+            self._problem = self._finish(name)
+        if self._kept and self._problem:
+            self.lines.append(f"{name}: {self._problem}")
+
+    def _finish(self, name: str) -> str:
+        """Returns what went wrong."""
+        try:
+            recording = otrace.stop()
+            if self._kept:
+                results, problems = export(recording, self._jobs, self._folder, stem_of(name))
+                self.lines += [shown(result.target or "") for result in results]
+                self.lines += [*problems, *missing(recording)]
+        except OtraceError as error:  # the test stopped it itself, say
+            return str(error)
+        return ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Keep or drop the recording with the report of the last phase."""
+        """Decide with the report of the last phase, and say in reports where traces will be."""
         report = yield from super().pytest_runtest_makereport(item, call)
         self._duration_ns += int(call.duration * 1e9)
+        targets = (job.target_for(self._folder, stem_of(item.nodeid)) for job in self._jobs)
+        paths = [shown(target) for target in targets if target is not None]
         if call.when == "teardown":
-            self._finish(item, report)
+            self._kept = self._wanted()
+            if self._kept and self._ours:
+                report.user_properties.extend((PROPERTY, path) for path in paths)
         if report.failed and self._keep_failed and not self._problem:
-            paths = [job.target_for(self._folder, stem_of(item.nodeid)) for job in self._jobs]
-            lines = "\n".join(f"trace: {shown(path)}" for path in paths if path is not None)
+            lines = "\n".join(f"trace: {path}" for path in paths)
             report.sections.append(("otrace", lines))
         return report
-
-    def _finish(self, item: pytest.Item, report: pytest.TestReport) -> None:
-        """Stop, export what is to be kept, and let the report tell the controller."""
-        wanted = self._wanted()
-        if self._ours:
-            self._ours = False
-            try:
-                recording = otrace.stop()
-                if wanted:
-                    stem = stem_of(item.nodeid)
-                    results, problems = export(recording, self._jobs, self._folder, stem)
-                    places = [shown(result.target or "") for result in results]
-                    add_properties(report, PROPERTY, places)
-                    add_properties(report, PROBLEM, [*problems, *missing(recording)])
-            except OtraceError as error:
-                self._problem = str(error)
-        if wanted and self._problem:
-            add_properties(report, PROBLEM, [f"{item.nodeid}: {self._problem}"])
 
     def _wanted(self) -> bool:
         if self._keep_failed and self._status == "fail":
             return True
         return self._slow_ns is not None and self._duration_ns >= self._slow_ns
 
+    def pytest_sessionfinish(self) -> None:
+        """A worker of pytest-xdist hands its lines to the process that people look at."""
+        if hasattr(self._config, "workeroutput"):
+            self._config.workeroutput[OUTPUT] = self.lines
+
 
 class KeptTraces:
-    """Collects from the reports, also those of xdist's workers, what was kept; tells it once."""
+    """Tells once, at the end, what was kept. In the process that people look at."""
 
-    def __init__(self) -> None:
-        self._lines: list[str] = []
+    def __init__(self, lines: list[str]) -> None:
+        """`lines`: of the tests that run in this process."""
+        self._lines = lines
 
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what a report tells of."""
-        for key, value in report.user_properties:
-            if key in (PROPERTY, PROBLEM):
-                self._lines.append(str(value))
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """A worker has ended."""
+        self._lines += getattr(node, "workeroutput", {}).get(OUTPUT, [])
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was written."""
         write_lines(terminalreporter, self._lines)
-
-
-def add_properties(report: pytest.TestReport, key: str, values: list[str]) -> None:
-    """Properties travel with reports between processes, and are shown in JUnit's XML."""
-    report.user_properties.extend((key, value) for value in values)
-
-
-def stop_quietly() -> None:
-    """Stop and drop what was recorded."""
-    with suppress(OtraceError):  # the test stopped it itself
-        otrace.stop()
 
 
 def write_lines(reporter: Any, lines: list[str]) -> None:

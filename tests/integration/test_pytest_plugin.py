@@ -171,7 +171,8 @@ def test_failed_tests_keep_their_traces(run, workers):
         assert said.count(f"\notrace-traces/{name}\n") == 1  # in the summary
         assert len(events_of(run.rows(name))) == 1
     rows = run.rows("tests.test_it.test_bad.json")
-    assert "tests/test_it.py::test_bad" in events_of(rows)
+    args = events_of(rows)["tests/test_it.py::test_bad"]["args"]
+    assert (args["test.case.result.status"], args["exception"]) == ("fail", "AssertionError")
     assert [row["name"] for row in rows].count("test_it.helper") == 1
     values = {
         place.get("value")
