@@ -128,7 +128,7 @@ class View:
         lost = sum(process.losses.calls for process in recording.processes)
         head = f"{layout.printable(os.path.basename(self.path.rstrip('/')))}: "
         head += f"{duration(recording.duration_ns)}, {counted(calls, 'call')}"
-        head += f", {len(recording.processes)} pid" + "s" * (len(recording.processes) != 1)
+        head += f", {len(recording.processes)} process" + "es" * (len(recording.processes) != 1)
         head += f", {lost:,} lost" if lost else ""
         if self.as_tree:
             body = list(tree_lines(profile, LEAST, everything=False))

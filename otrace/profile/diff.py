@@ -23,7 +23,7 @@ SHARE_OF_ALL = 0.001
 
 @dataclass(frozen=True, slots=True)
 class FunctionChange:
-    """A function in both profiles; the same one by name and file, whatever its line."""
+    """A function in both profiles: the same by name and file, or by name where the file moved."""
 
     name: str
     file: str
@@ -103,16 +103,19 @@ Paths = dict[tuple[int, str, str], PathChange]
 def compare(before: Profile, after: Profile) -> Comparison:
     """Compares all functions and call paths of two profiles."""
     whole = max(before.total_ns, after.total_ns)
-    functions = _compare_functions(before, after, whole)
-    states = {(change.name, change.file): change.state for change in functions}
+    moved = _moved(before, after)
+    functions = _compare_functions(_heaviest(before, {}), _heaviest(after, moved), whole)
     paths: Paths = {}
-    _add_paths(before, paths, is_after=False)
-    _add_paths(after, paths, is_after=True)
+    _add_paths(before, {}, paths, is_after=False)
+    _add_paths(after, moved, paths, is_after=True)
     changes = list(paths.values())
     for change in changes:
-        change.state = _path_state(change, states[change.name, change.file], whole)
+        state = functions[change.name, change.file].state
+        change.state = _path_state(change, state, whole)
     return Comparison(
-        functions=sorted(functions, key=lambda change: (-abs(change.self_delta_ns), change.name)),
+        functions=sorted(
+            functions.values(), key=lambda change: (-abs(change.self_delta_ns), change.name)
+        ),
         paths=sorted(
             changes, key=lambda change: -abs(change.self_after_ns - change.self_before_ns)
         ),
@@ -125,28 +128,51 @@ def _of(function: FunctionProfile | None, name: str) -> int:
     return int(getattr(function, name)) if function is not None else 0
 
 
-def _key(function: FunctionProfile) -> Key:
-    return function.name, function.file
+def _moved(before: Profile, after: Profile) -> dict[Key, Key]:
+    """The keys of functions whose file is called otherwise in `after`, and what they were before.
+
+    Recordings of two checkouts have such. A name that is in several files says nothing.
+    """
+    keys = [{_key(function, {}) for function in one.functions} for one in (before, after)]
+    gone, new = _by_name(keys[0] - keys[1]), _by_name(keys[1] - keys[0])
+    return {
+        came[0]: gone[name][0]
+        for name, came in new.items()
+        if len(came) == 1 and len(gone.get(name, ())) == 1
+    }
 
 
-def _heaviest(profile: Profile) -> dict[Key, FunctionProfile]:
+def _by_name(keys: set[Key]) -> dict[str, list[Key]]:
+    found: dict[str, list[Key]] = {}
+    for key in keys:
+        found.setdefault(key[0], []).append(key)
+    return found
+
+
+def _key(function: FunctionProfile, moved: dict[Key, Key]) -> Key:
+    key = function.name, function.file
+    return moved.get(key, key)
+
+
+def _heaviest(profile: Profile, moved: dict[Key, Key]) -> dict[Key, FunctionProfile]:
     """By key; of functions that differ in their line alone, the one with the most self time."""
     found: dict[Key, FunctionProfile] = {}
     for function in sorted(profile.functions, key=lambda function: function.self_ns):
         if function.runs:
-            found[_key(function)] = function
+            found[_key(function, moved)] = function
     return found
 
 
-def _compare_functions(before: Profile, after: Profile, whole: int) -> list[FunctionChange]:
-    old, new = _heaviest(before), _heaviest(after)
-    changes: list[FunctionChange] = []
+def _compare_functions(
+    old: dict[Key, FunctionProfile], new: dict[Key, FunctionProfile], whole: int
+) -> dict[Key, FunctionChange]:
+    changes: dict[Key, FunctionChange] = {}
     for key in {**old, **new}:
         was, is_now = old.get(key), new.get(key)
         shown = is_now or was
         assert shown is not None
         state = _function_state(was, is_now, whole)
-        changes.append(FunctionChange(*key, shown.line, was, is_now, state))
+        changes[key] = FunctionChange(shown.name, shown.file, shown.line, was, is_now, state)
     return changes
 
 
@@ -183,9 +209,9 @@ def _path_state(change: PathChange, function: State, whole: int) -> State:
     return towards if function == towards or (more and (more > 0) == (delta > 0)) else "same"
 
 
-def _add_paths(profile: Profile, paths: Paths, *, is_after: bool) -> None:
+def _add_paths(profile: Profile, moved: dict[Key, Key], paths: Paths, *, is_after: bool) -> None:
     tree = profile.tree
-    keys = [_key(function) for function in profile.functions]
+    keys = [_key(function, moved) for function in profile.functions]
     found: dict[int, PathChange | None] = {root.node: None for root in profile.roots}
     for node in range(len(tree)):
         if node in found:

@@ -6,9 +6,9 @@ from otrace.profile.diff import compare
 from otrace.profile.view import TreeView
 
 
-def program(work_ns, calls=3, *, extra=None):
+def program(work_ns, calls=3, *, extra=None, file="/usr/lib/python3.12/lib.py", also=None):
     segment = make_segment()
-    segment.name(6, "helper", "lib", "/usr/lib/python3.12/lib.py", 1)
+    segment.name(6, "helper", "lib", file, 1)
     segment.name(7, "inner", "lib", "/usr/lib/python3.12/lib.py", 2)
     main = segment.thread("Main")
     main.begin(1, 0)
@@ -21,6 +21,9 @@ def program(work_ns, calls=3, *, extra=None):
         main.begin(7, at + 1)
         main.call(3, at + 2, at + 500, synth.C_BEGIN)
         main.end(7, at + 501)
+        if also is not None:
+            segment.name(8, "helper", "lib", also, 1)
+            main.call(8, at + 501, at + 502)
         main.end(extra, at + 502)
     main.end(1, at + 2_000)
     return segment
@@ -78,6 +81,23 @@ def test_new_and_vanished_functions(tmp_path):
     gone = {change.path: change for change in compare(after, before).paths}
     path = ("app.main", "lib.helper", "lib.inner")
     assert (gone[path].state, gone[path].runs_before, gone[path].runs_after) == ("gone", 1, 0)
+
+
+def test_a_file_that_is_called_otherwise(tmp_path):
+    """Only where one function of the name is left on each side."""
+    here = profile_of(tmp_path / "a", program(1_000, extra=6, file="/a/lib.py"))
+    there = profile_of(tmp_path / "b", program(1_000, extra=6, file="/b/lib.py"))
+    comparison = compare(here, there)
+    assert {change.state for change in (*comparison.functions, *comparison.paths)} == {"same"}
+    (helper,) = (change for change in comparison.functions if change.name == "lib.helper")
+    assert (helper.file, helper.before.file) == ("/b/lib.py", "/a/lib.py")
+    two = profile_of(tmp_path / "c", program(1_000, extra=6, file="/c/lib.py", also="/d/lib.py"))
+    found = sorted(
+        (change.file, change.state)
+        for change in compare(here, two).functions
+        if change.name == "lib.helper"
+    )
+    assert found == [("/a/lib.py", "gone"), ("/c/lib.py", "new"), ("/d/lib.py", "new")]
 
 
 def lines(profile, least, *, group_libraries=True):
