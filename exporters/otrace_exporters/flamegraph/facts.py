@@ -24,7 +24,7 @@ def meta_of(recording: Recording, profile: Profile) -> str:
     """How long, how much, which Python, when."""
     threads = sum(profile.tree.runs[root.node] > 0 for root in profile.roots)
     versions = sorted({process.python_version for process in recording.processes})
-    written = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.start_wall_ns / 1e9))
+    written = time.strftime("%Y-%m-%d\u00a0%H:%M", time.localtime(recording.start_wall_ns / 1e9))
     parts = [
         duration(recording.duration_ns),
         plural(profile.calls, "call"),
