@@ -301,6 +301,26 @@ def test_the_theme(graph, pages, tmp_path, scheme):
     pages.visit(graph.write(tmp_path), act, scheme=scheme)
 
 
+@pytest.mark.parametrize("size", [(360, 760), (720, 420)], ids=["narrow", "zoomed"])
+def test_small_windows(graph, pages, tmp_path, size):
+    """All of the page can be reached: with 200 % zoom, a window has half as many pixels."""
+    width, height = size
+
+    def act(page):
+        page.set_viewport_size({"width": width, "height": height})
+        page.click("#functions tr:nth-child(1) button")
+        root = "document.documentElement"
+        assert page.evaluate(f"() => {root}.scrollWidth - {root}.clientWidth") == 0
+        facts = page.locator("#chosen-facts")
+        facts.scroll_into_view_if_needed()
+        box = facts.bounding_box()
+        assert box["y"] + box["height"] <= height
+        assert box["x"] + box["width"] <= width
+        assert page.locator("canvas").bounding_box()["height"] > 100
+
+    pages.visit(graph.write(tmp_path), act)
+
+
 def test_hostile_names(pages, tmp_path):
     graph = Graph()
     inner = {}

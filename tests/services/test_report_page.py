@@ -158,6 +158,16 @@ def test_the_flamegraph_inside(report, pages):
     pages.visit(report, act, scheme="dark")
 
 
+def test_a_narrow_window(report, pages):
+    def act(page):
+        page.set_viewport_size({"width": 360, "height": 700})
+        wide = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.evaluate(wide) == 0
+        assert page.locator(".timeline [role=rowheader]").all_inner_texts()[0] == "MainThread"
+
+    pages.visit(report, act)
+
+
 @pytest.mark.parametrize(
     ("program", "found"),
     [

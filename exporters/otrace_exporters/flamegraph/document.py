@@ -91,3 +91,9 @@ def pack(value: bytes) -> str:
 def escape(text: str) -> str:
     """Text as HTML; lone surrogates become visible."""
     return html.escape(text.encode("utf-8", "backslashreplace").decode())
+
+
+def unbroken(parts: Sequence[str]) -> str:
+    """Texts as HTML with dots between them: lines end behind dots alone."""
+    spans = (f'<span class="unbroken">{escape(part)}</span>' for part in parts)
+    return "\u00a0\u00b7 ".join(spans)

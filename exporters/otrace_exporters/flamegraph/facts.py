@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from otrace.recording import Recording
 
 UNITS = (("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000))
+DOT = " \u00b7 "
 MOST_WARNINGS = 12
 
 
@@ -24,7 +25,7 @@ def meta_of(recording: Recording, profile: Profile) -> str:
     """How long, how much, which Python, when."""
     threads = sum(profile.tree.runs[root.node] > 0 for root in profile.roots)
     versions = sorted({process.python_version for process in recording.processes})
-    written = time.strftime("%Y-%m-%d\u00a0%H:%M", time.localtime(recording.start_wall_ns / 1e9))
+    written = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.start_wall_ns / 1e9))
     parts = [
         duration(recording.duration_ns),
         plural(profile.calls, "call"),
@@ -33,7 +34,7 @@ def meta_of(recording: Recording, profile: Profile) -> str:
         f"Python {', '.join(versions)}",
         written,
     ]
-    return " \u00b7 ".join(parts)
+    return DOT.join(parts)
 
 
 def notes_of(recording: Recording, profile: Profile) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from otrace_exporters.flamegraph.document import document, escape, fill, read
-from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
+from otrace_exporters.flamegraph.document import document, escape, fill, read, unbroken
+from otrace_exporters.flamegraph.facts import DOT, meta_of, notes_of, title_of
 from otrace_exporters.flamegraph.trees import (
     EVENT,
     LIBRARY,
@@ -80,7 +80,7 @@ def flamegraph(
     body = fill(
         read("flamegraph.html"),
         title=escape(words.title),
-        meta=escape(words.meta),
+        meta=unbroken(words.meta.split(DOT)),
         notes=note_lines(words.notes),
         compare=COMPARE if compared else "",
         legend=legend_of(functions, compared=compared),

@@ -164,8 +164,9 @@ def exceptions(profile: Profile) -> str:
 def timeline(recording: Recording) -> str:
     """Threads over time: a bar from the first to the last thing that each did."""
     end = max(recording.duration_ns, 1)
+    alone = len(recording.processes) == 1
     rows = [
-        timeline_row(process, track, end)
+        timeline_row(process, track, end, alone=alone)
         for process in recording.processes
         for track in process.tracks
         if track.summary().first_ns is not None
@@ -182,8 +183,8 @@ def timeline(recording: Recording) -> str:
     )
 
 
-def timeline_row(process: Process, track: Track, end: int) -> str:
-    """A thread's bar."""
+def timeline_row(process: Process, track: Track, end: int, *, alone: bool) -> str:
+    """A thread's bar; `alone`: there is no other process."""
     summary = track.summary()
     first, last = summary.first_ns or 0, summary.last_ns or 0
     left = 1000 * first / end
@@ -191,7 +192,8 @@ def timeline_row(process: Process, track: Track, end: int) -> str:
     name = f"{process.name} (pid {process.pid}) / {track.name}"
     words = f"{plural(summary.calls, 'call')}, {duration(last - first)}"
     return (
-        f'<div role="row"><span role="rowheader" title="{escape(name)}">{escape(name)}</span>'
+        f'<div role="row"><span role="rowheader" title="{escape(name)}">'
+        f"{escape(track.name if alone else name)}</span>"
         f'<svg viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect x="{left:.1f}" width="{width:.1f}" height="10" rx="2"/></svg>'
         f'<span role="cell" class="quiet number">{words}</span></div>'
