@@ -10,13 +10,10 @@ from oracle import compare, corpus
 
 NAMES = {
     "async_gather",
-    "callbacks_sorted",
-    "deep_recursion",
     "exceptions_c",
     "generators_sending",
     "odd_names",
     "threads_named",
-    "uncaught_exception",
 }
 PROGRAMS = [program for program in corpus.PROGRAMS if program.name in NAMES]
 EVENTS = """
