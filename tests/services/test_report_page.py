@@ -56,19 +56,24 @@ for start in range(0, 100_000, 1000):
 
 
 def exported(folder, program, *names, options=()):
-    """Record a program and export it; returns the pages."""
+    """Record a program and export it; returns the pages, and one that compares it with itself."""
     (folder / "app.py").write_text(program)
     targets = [folder / f"app.{name}.html" for name in names]
     exports = [f"--export={name}={target}" for name, target in zip(names, targets, strict=True)]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OTRACE_")}
-    subprocess.run(
-        [sys.executable, "-m", "otrace", "run", "-q", *options, *exports, "app.py"],
-        cwd=folder,
-        env={**environment, "TMPDIR": str(folder)},
-        check=True,
-        timeout=120,
-    )
-    return targets
+    for words in (
+        ("run", "-q", *options, *exports, "-o", "app.otrace", "app.py"),
+        ("diff", "app.otrace", "app.otrace", "-o", "changes.html"),
+    ):
+        subprocess.run(
+            [sys.executable, "-m", "otrace", *words],
+            cwd=folder,
+            env={**environment, "TMPDIR": str(folder)},
+            stdout=subprocess.DEVNULL,
+            check=True,
+            timeout=120,
+        )
+    return [*targets, folder / "changes.html"]
 
 
 def cells(page, table):
@@ -78,7 +83,7 @@ def cells(page, table):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    (page,) = exported(tmp_path_factory.mktemp("report"), PROGRAM, "report")
+    page, _ = exported(tmp_path_factory.mktemp("report"), PROGRAM, "report")
     return page
 
 

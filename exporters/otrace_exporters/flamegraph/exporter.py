@@ -58,10 +58,11 @@ def write_diff(path: str, before: Profile, after: Profile, title: str = "Before 
     from otrace_exporters.flamegraph.trees import FunctionTable, compared, narrow, used_only
 
     functions = FunctionTable()
-    trees = [compared(before, after, functions)]
+    tree = compared(before, after, functions)
+    trees = [tree] if len(tree) else []
     left_out = narrow(trees, functions)
     notes = [f"The {left_out:,} narrowest call paths are added up."] if left_out else []
-    was, now = sum(trees[0].self_before), sum(trees[0].self_ns)
+    was, now = sum(tree.self_before), sum(tree.self_ns)
     meta = f"{duration(was)} before, {duration(now)} after, in all threads"
     page = flamegraph(Words(title, meta, notes), trees, used_only(trees, functions))
     with open_output(path) as output:
