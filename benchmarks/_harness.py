@@ -28,6 +28,12 @@ T = TypeVar("T")
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RESAMPLES = 2000
+WORKLOADS = sorted(
+    path.stem
+    for path in (HERE / "workloads").glob("*.py")
+    if path.stem not in ("timing", "alternate")
+)
+NO_PYTHON_CALLS = ("c_calls",)
 FLAGS = ("-O2", "-shared", "-fPIC", "-std=gnu11")
 
 
@@ -270,7 +276,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def interval(
-    compute: Callable[[Sequence[Sequence[float]]], float], samples: Sequence[Sequence[float]]
+    compute: Callable[[Sequence[Sequence[Any]]], float], samples: Sequence[Sequence[Any]]
 ) -> tuple[float, float]:
     """The 5th and 95th percentile of `compute` over bootstrap resamples of each sample."""
     chance = random.Random(2)
@@ -299,6 +305,17 @@ def added_ratio(ours: Sequence[float], theirs: Sequence[float], plain: Sequence[
         return (one - nothing) / (other - nothing) if other != nothing else float("inf")
 
     samples = (ours, theirs, plain)
+    return Ratio(compute(samples), *interval(compute, samples))
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """median ours / median theirs, of values that were taken in pairs: pairs are resampled."""
+
+    def compute(samples: Sequence[Sequence[Any]]) -> float:
+        one, other = (statistics.median(side) for side in zip(*samples[0], strict=True))
+        return one / other if other else float("inf")
+
+    samples = [list(zip(ours, theirs, strict=True))]
     return Ratio(compute(samples), *interval(compute, samples))
 
 

@@ -1,8 +1,7 @@
-"""Added time a call: otrace beside an empty hook, VizTracer, trace0 and cProfile.
+"""Added time a call: otrace beside VizTracer, trace0 and cProfile.
 
 For each workload: the added nanoseconds a recorded call, and our added time as a part of each
-peer's. `clock` is the floor of any tracer of this kind: the same hook whose callbacks only read
-the time stamp counter, twice a call.
+peer's.
 """
 
 from __future__ import annotations
@@ -17,26 +16,20 @@ from typing import Any
 
 import _harness as h
 
-WORKLOADS = sorted(
-    path.stem for path in (h.HERE / "workloads").glob("*.py") if path.stem != "timing"
-)
-NO_PYTHON_CALLS = ("c_calls",)
 #: What our added time is compared with, and the most it may be of it.
 BARS = {
-    "py": {"clock": 1.2, "viztracer": 0.7, "trace0": 1.0},
-    "c": {"clock": 1.2, "viztracer": 0.8, "cprofile": 1.0},
+    "py": {"viztracer": 0.7, "trace0": 1.0},
+    "c": {"viztracer": 0.8, "cprofile": 1.0},
 }
 
 
 def contenders(
-    interpreter: h.Interpreter, module: str, kind: str, peers: Sequence[str]
+    interpreter: h.Interpreter, kind: str, peers: Sequence[str]
 ) -> dict[str, h.Contender]:
     """By name; `kind` py: Python calls only, c: C calls too."""
     c_calls = kind == "c"
     everything: dict[str, h.Contender] = {
         "untraced": h.untraced,
-        "empty": h.baseline(module, "empty", c_calls=c_calls),
-        "clock": h.baseline(module, "clock", c_calls=c_calls),
         "otrace": h.otrace(c_calls=c_calls),
         "viztracer": h.viztracer(*([] if c_calls else ["--ignore_c_function"])),
     }
@@ -47,7 +40,7 @@ def contenders(
     return {
         name: job
         for name, job in everything.items()
-        if not peers or name in peers or name in ("untraced", "otrace", "clock")
+        if not peers or name in peers or name in ("untraced", "otrace")
     }
 
 
@@ -62,7 +55,7 @@ def measure(
             raise RuntimeError(f"{workload}: otrace recorded nothing")
         return figures
 
-    jobs = contenders(interpreter, module, kind, options.peer)
+    jobs = contenders(interpreter, kind, options.peer)
     results = h.rounds({name: partial(once, job) for name, job in jobs.items()}, options.rounds)
     count = partial(once, h.baseline(module, "count", c_calls=True))
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +87,7 @@ def row(report: h.Report, key: str, kind: str, found: dict[str, Any]) -> list[st
         report.check(f"{key} / {peer}", r.value, BARS[kind][peer]) for peer, r in ratios.items()
     ]
     report.data[key] = {"calls": calls, "samples": samples, "added_ns": added, "ratios": ratios}
-    names = ["empty", "clock", "otrace", "viztracer", "trace0" if kind == "py" else "cprofile"]
+    names = ["otrace", "viztracer", "trace0" if kind == "py" else "cprofile"]
     return [
         key,
         str(calls),
@@ -108,14 +101,14 @@ def row(report: h.Report, key: str, kind: str, found: dict[str, Any]) -> list[st
 def header(kind: str) -> list[str]:
     last = "trace0" if kind == "py" else "cProfile"
     return [
-        "workload", "calls", "untraced ns", "empty", "clock", "otrace", "VizTracer", last,
-        "otrace/clock", "/VizTracer", f"/{last}", "reached",
+        "workload", "calls", "untraced ns", "otrace", "VizTracer", last,
+        "otrace/VizTracer", f"/{last}", "reached",
     ]  # fmt: skip
 
 
 def main() -> None:
     parser = h.arguments(__doc__ or "")
-    parser.add_argument("--workload", action="append", choices=WORKLOADS)
+    parser.add_argument("--workload", action="append", choices=h.WORKLOADS)
     parser.add_argument("--kind", action="append", choices=["py", "c"])
     parser.add_argument("--peer", action="append", help="only these peers")
     options = parser.parse_args()
@@ -128,8 +121,8 @@ def main() -> None:
                 what = "Python calls only" if kind == "py" else "Python and C calls"
                 report = h.Report(f"Added ns a call, CPython {interpreter.text}, {what}")
                 rows = []
-                for workload in options.workload or WORKLOADS:
-                    if kind == "py" and workload in NO_PYTHON_CALLS:
+                for workload in options.workload or h.WORKLOADS:
+                    if kind == "py" and workload in h.NO_PYTHON_CALLS:
                         continue
                     found = measure(interpreter, module, workload, kind, options)
                     rows.append(row(report, workload, kind, found))

@@ -13,6 +13,7 @@ import _harness as h
 
 BENCHMARKS = (
     "added_time",
+    "added_time_floor",
     "excluded",
     "events",
     "startup",

@@ -2,7 +2,8 @@
 
 Prints one line of JSON: wall_ns and cpu_ns (of the threads that did the work) and a checksum that
 must be the same whoever watches. BENCH_REPEAT runs the work more than once.
-BENCH_BASELINE="<the module's path>:<empty|clock|count>:<0|1>" sets the floor's hook around it.
+BENCH_BASELINE="<the module's path>:<empty|clock|count>:<0|1>" sets the floor's hook around it;
+with BENCH_ROUNDS and BENCH_HOOKS the hooks take turns instead (alternate.py).
 """
 
 from __future__ import annotations
@@ -25,28 +26,40 @@ def _load(path: str) -> Any:
     return module
 
 
-def _install(setting: str) -> Any:
-    path, mode, c_calls = setting.rsplit(":", 2)
-    baseline = _load(path)
+def _install(baseline: Any, mode: str, c_calls: bool) -> None:
     if not hasattr(__import__("sys"), "monitoring"):
         threading.setprofile(baseline.adopt)
-    baseline.install(mode == "clock", c_calls == "1", mode == "count")
-    return baseline
+    baseline.install(mode == "clock", c_calls, mode == "count")
 
 
 def measure(work: Callable[[], object], threads_cpu_ns: Callable[[], int] | None = None) -> None:
-    """Run `work` and print its figures. `threads_cpu_ns`: the CPU time of its own threads."""
-    setting = os.environ.get("BENCH_BASELINE")
-    baseline = _install(setting) if setting else None
-    cpu = time.thread_time_ns()
-    wall = time.perf_counter_ns()
-    for _ in range(int(os.environ.get("BENCH_REPEAT", "1"))):
-        checksum = work()
-    wall = time.perf_counter_ns() - wall
-    cpu = time.thread_time_ns() - cpu
-    calls = baseline.remove() if baseline is not None else None
-    if threads_cpu_ns is not None:
-        cpu += threads_cpu_ns()
-    figures = {"wall_ns": wall, "cpu_ns": cpu, "checksum": str(checksum), "calls": calls}
-    line = "BENCH " + json.dumps(figures)
-    print(line, flush=True)
+    """Run `work` and print its figures. `threads_cpu_ns`: the CPU time of its threads so far."""
+
+    def once() -> tuple[int, int, str]:
+        threads = 0 if threads_cpu_ns is None else threads_cpu_ns()
+        cpu = time.thread_time_ns()
+        wall = time.perf_counter_ns()
+        for _ in range(int(os.environ.get("BENCH_REPEAT", "1"))):
+            checksum = work()
+        wall = time.perf_counter_ns() - wall
+        cpu = time.thread_time_ns() - cpu
+        if threads_cpu_ns is not None:
+            cpu += threads_cpu_ns() - threads
+        return wall, cpu, str(checksum)
+
+    path, mode, c_calls = os.environ.get("BENCH_BASELINE", "::").rsplit(":", 2)
+    baseline = _load(path) if path else None
+    figures: dict[str, Any]
+    if "BENCH_ROUNDS" in os.environ:
+        from alternate import alternate
+
+        hooks = os.environ["BENCH_HOOKS"].split(",")
+        rounds = int(os.environ["BENCH_ROUNDS"])
+        figures = alternate(once, baseline, hooks, c_calls == "1", rounds)
+    else:
+        if baseline is not None:
+            _install(baseline, mode, c_calls == "1")
+        wall, cpu, checksum = once()
+        calls = None if baseline is None else baseline.remove()
+        figures = {"wall_ns": wall, "cpu_ns": cpu, "checksum": checksum, "calls": calls}
+    print("BENCH " + json.dumps(figures), flush=True)
