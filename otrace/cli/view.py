@@ -56,12 +56,12 @@ def command(
             say(words)
         server = stack.enter_context(ViewServer(library, port=port, ui=local, once=once))
         url = server.start_url
-        click.echo(url)
-        sys.stdout.flush()
-        say(f"serving {path} on {server.origin}; Ctrl+C ends it")
-        if browser:
-            open_browser(url)
         with suppress(KeyboardInterrupt):
+            click.echo(url)
+            sys.stdout.flush()
+            say(f"serving {path} on {server.origin}; Ctrl+C ends it")
+            if browser:
+                open_browser(url)
             server.serve_forever(poll_interval=0.2)
 
 

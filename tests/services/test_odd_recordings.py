@@ -128,7 +128,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, growing: Odd) -> dict[str
         "900 deep": Odd(record(folder, "deep", DEEP), "recurse"),
         "hostile names": Odd(record(folder, "hostile", HOSTILE), "alert(1)"),
         "100,000 functions": Odd(record(folder, "many", MANY), "function_"),
-        "cut": Odd(cut(record(folder, "work", WORK)), "addusersitepackages"),
+        "cut": Odd(cut(record(folder, "work", WORK)), "site"),
         "growing": growing,
     }
 
