@@ -114,7 +114,7 @@ static inline const struct otrace_running_frame *otrace_running_frame(void) {
 #endif
 }
 
-/* An argument of the Python function that begins now: borrowed, or NULL. */
+/* An argument that the Python function that begins now has (co_argcount): borrowed, or NULL. */
 static inline PyObject *otrace_frame_argument(size_t index) {
     const struct otrace_running_frame *frame = otrace_running_frame();
     return frame == NULL ? NULL : (PyObject *)(frame->locals[index] & ~UINT64_C(3));

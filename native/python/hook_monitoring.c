@@ -158,8 +158,12 @@ CALLBACK(on_c_return) {
     Py_RETURN_NONE;
 }
 
+/* Which exception it was, the event does not tell. */
 CALLBACK(on_c_raise) {
-    return c_end_slow(args[0], args[2], true);
+    if (!otrace_emit_end_with(OTRACE_C_END, args[2], OTRACE_WITH_EXCEPTION)) {
+        return c_end_slow(args[0], args[2], true);
+    }
+    Py_RETURN_NONE;
 }
 
 /* ---- the same while contexts are watched ---- */

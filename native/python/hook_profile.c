@@ -140,7 +140,8 @@ static int on_event(PyObject *Py_UNUSED(self), PyFrameObject *frame, int what, P
         }
         break;
     case PyTrace_C_EXCEPTION:
-        if (record_c_calls && caller_recorded(frame)) {
+        if (record_c_calls && !otrace_emit_end_with(OTRACE_C_END, arg, OTRACE_WITH_EXCEPTION) &&
+            caller_recorded(frame)) {
             otrace_c_end_slow(arg, true);
         }
         break;

@@ -14,29 +14,28 @@ static bool equals(struct otrace_text text, const char *literal) {
 static const struct {
     const char *module, *name;
     enum otrace_special special;
+    int arguments; /* at least that many: another program's namesake has none to look at */
 } table[] = {
-    {"threading", "Thread._bootstrap_inner", OTRACE_SPECIAL_THREAD},
-    {"threading", "<module>", OTRACE_SPECIAL_THREADING},
-    {"threading", "Thread.name", OTRACE_SPECIAL_THREAD_RENAMED},
+    {"threading", "Thread._bootstrap_inner", OTRACE_SPECIAL_THREAD, 0},
+    {"threading", "<module>", OTRACE_SPECIAL_THREADING, 0},
+    {"threading", "Thread.name", OTRACE_SPECIAL_THREAD_RENAMED, 2}, /* the getter has one */
     /* Of asyncio's three ways to make a task the two outer ones matter to other loops. */
-    {"asyncio.base_events", "BaseEventLoop.create_task", OTRACE_SPECIAL_MAKES_TASK},
-    {"asyncio.tasks", "create_task", OTRACE_SPECIAL_MAKES_TASK},
-    {"asyncio.taskgroups", "TaskGroup.create_task", OTRACE_SPECIAL_MAKES_TASK},
-    {"asyncio.base_events", "BaseEventLoop.call_soon", OTRACE_SPECIAL_WAKES},
-    {"trio._core._run", "Runner.reschedule", OTRACE_SPECIAL_WAKES},
-    {"greenlet", "<module>", OTRACE_SPECIAL_GREENLET},
-    {"concurrent.futures.thread", "_WorkItem.__init__", OTRACE_SPECIAL_SUBMITS},
-    {"concurrent.futures.thread", "_WorkItem.run", OTRACE_SPECIAL_WORKS},
-    {"opentelemetry.sdk.trace", "TracerProvider.get_tracer", OTRACE_SPECIAL_PROVIDES},
+    {"asyncio.base_events", "BaseEventLoop.create_task", OTRACE_SPECIAL_MAKES_TASK, 0},
+    {"asyncio.tasks", "create_task", OTRACE_SPECIAL_MAKES_TASK, 0},
+    {"asyncio.taskgroups", "TaskGroup.create_task", OTRACE_SPECIAL_MAKES_TASK, 0},
+    {"asyncio.base_events", "BaseEventLoop.call_soon", OTRACE_SPECIAL_WAKES, 2},
+    {"trio._core._run", "Runner.reschedule", OTRACE_SPECIAL_WAKES, 2},
+    {"greenlet", "<module>", OTRACE_SPECIAL_GREENLET, 0},
+    {"concurrent.futures.thread", "_WorkItem.__init__", OTRACE_SPECIAL_SUBMITS, 1},
+    {"concurrent.futures.thread", "_WorkItem.run", OTRACE_SPECIAL_WORKS, 1},
+    {"opentelemetry.sdk.trace", "TracerProvider.get_tracer", OTRACE_SPECIAL_PROVIDES, 1},
 };
 
 enum otrace_special otrace_special_kind(const PyCodeObject *code, struct otrace_text module,
                                         struct otrace_text name) {
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
         if (equals(module, table[i].module) && equals(name, table[i].name)) {
-            bool getter =
-                table[i].special == OTRACE_SPECIAL_THREAD_RENAMED && code->co_argcount != 2;
-            return getter ? OTRACE_SPECIAL_NONE : table[i].special;
+            return code->co_argcount < table[i].arguments ? OTRACE_SPECIAL_NONE : table[i].special;
         }
     }
     return OTRACE_SPECIAL_NONE;

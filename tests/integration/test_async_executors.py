@@ -72,3 +72,28 @@ def inside(inner: Row, outer: Row) -> bool:
         and outer["ts"] <= inner["ts"]
         and inner["ts"] + inner["dur"] <= outer["ts"] + outer["dur"] + 0.0005
     )
+
+
+NAMESAKE = """\
+names = {"__name__": "concurrent.futures.thread"}
+exec('''
+class _WorkItem:
+    def __init__(self): pass
+    @staticmethod
+    def run(): pass
+def leave(item): pass
+''', names)
+item = names["_WorkItem"]()
+names["leave"](item)      # where run has no argument, its frame still holds this one
+names["_WorkItem"].run()
+"""
+
+
+def test_a_namesake_without_arguments(tmp_path: Path) -> None:
+    """What lies behind a frame is no argument of its function."""
+    (tmp_path / "app.py").write_text(NAMESAKE)
+    done = otrace_run(tmp_path, "-o", "t.json", "app.py")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "t.json").read_text())["traceEvents"]
+    assert "concurrent.futures.thread._WorkItem.run" in {row["name"] for row in rows}
+    assert not [row for row in rows if row["ph"] == "f"]
