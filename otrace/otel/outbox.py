@@ -62,7 +62,8 @@ class Outbox:
         self._max_bytes = max_bytes
         self._parcels: deque[Parcel] = deque()
         self._bytes = 0
-        self._busy = False
+        self._sending: Parcel | None = None
+        self._given_up = False  # the one that is being sent counts as dropped already
         self._condition = threading.Condition()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -80,6 +81,7 @@ class Outbox:
 
     def put(self, parcel: Parcel) -> None:
         """Add a parcel; the oldest go when there is no room."""
+        count("encoded", parcel.capture.spans)
         with self._condition:
             self._parcels.append(parcel)
             self._bytes += parcel.size
@@ -91,7 +93,7 @@ class Outbox:
         """Wait until all is sent; False when `deadline` (time.monotonic) came first."""
         with self._condition:
             return self._condition.wait_for(
-                lambda: not self._parcels and not self._busy,
+                lambda: not self._parcels and self._sending is None,
                 timeout=max(0.0, deadline - time.monotonic()),
             )
 
@@ -107,6 +109,11 @@ class Outbox:
             self._thread.join(max(0.1, deadline - time.monotonic()))
             if not self._thread.is_alive():
                 self._way.close()
+                return
+            with self._condition:
+                self._given_up = True
+                if self._sending is not None:
+                    count("dropped", self._sending.capture.spans)
 
     def _drop(self, parcel: Parcel) -> None:
         self._bytes -= parcel.size
@@ -115,9 +122,11 @@ class Outbox:
     def _run(self) -> None:
         with pause(), instrumentation_suppressed():
             while (parcel := self._next()) is not None:
-                self._send(parcel)
+                spans, outcome = parcel.capture.spans, self._send(parcel)
                 with self._condition:
-                    self._busy = False
+                    if not self._given_up:
+                        count(outcome, spans)
+                    self._sending = None
                     self._condition.notify_all()
 
     def _next(self) -> Parcel | None:
@@ -127,19 +136,19 @@ class Outbox:
                 return None
             parcel = self._parcels.popleft()
             self._bytes -= parcel.size
-            self._busy = True
+            self._sending = parcel
             return parcel
 
-    def _send(self, parcel: Parcel) -> None:
+    def _send(self, parcel: Parcel) -> str:
+        """Returns which counter its spans belong to."""
         try:
             self._way.send(parcel, self._stopping)
         except StoppingError:
-            count("dropped", parcel.capture.spans)
+            return "dropped"
         except Exception as error:
-            count("dropped", parcel.capture.spans)
             self._log(f"captured calls were not sent: {error}")
-        else:
-            count("sent", parcel.capture.spans)
+            return "dropped"
+        return "sent"
 
 
 class RareLog:

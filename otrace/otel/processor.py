@@ -111,7 +111,9 @@ class OtraceSpanProcessor(SpanProcessor):
         self._open: dict[int, LocalRoot] = {}
         self._roots: OrderedDict[int, LocalRoot] = OrderedDict()
         self._lock = threading.Lock()
-        self._worker = Worker(self._capture, lambda job: self._release(job.root, job.span))
+        self._worker = Worker(
+            self._capture, lambda job: self._release(job.root, job.span), self._queue_size
+        )
         self._way.forked()
         self._outbox = Outbox(self._way, self._queue_size)
 

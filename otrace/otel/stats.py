@@ -16,6 +16,8 @@ class Counters:
     """Triggers that came too often for their root's name."""
     skipped: int = 0
     """Triggers that found too many others waiting, or whose calls could not be read."""
+    encoded: int = 0
+    """Spans of calls that were read: each is sent or dropped, or still waits."""
     sent: int = 0
     """Spans of calls that the receiver accepted."""
     dropped: int = 0
@@ -37,7 +39,7 @@ def count(name: str, number: int = 1) -> None:
 
 
 def stats() -> dict[str, int]:
-    """The counters: captured, suppressed, skipped, sent, dropped, retried, released."""
+    """The counters: captured, suppressed, skipped, encoded, sent, dropped, retried, released."""
     with _lock:
         return asdict(_counters)
 

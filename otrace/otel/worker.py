@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otrace.otel.roots import LocalRoot
 
-JOBS_MAX = 100
+JOB_BYTES, NOTED_BYTES, HELD_BYTES = 1000, 200, 3000  # about; what a job keeps from being freed
 SETTLE_S = 0.02  # calls that end their request's span have not returned yet themselves
 
 
@@ -36,14 +36,28 @@ class Job:
     suppressed: int
     """Others of its name since the last one."""
 
+    @property
+    def size(self) -> int:
+        """Bytes, about."""
+        root = self.root
+        return JOB_BYTES + NOTED_BYTES * len(root.spans) + HELD_BYTES * (1 + len(root.held))
+
 
 class Worker:
-    """Does jobs one after the other on a thread of its own, which the first job starts."""
+    """Does jobs one after the other on a thread of its own, which the first job starts.
 
-    def __init__(self, do: Callable[[Job], None], give_up: Callable[[Job], None]) -> None:
+    What waits is bounded in bytes: how long it may wait is for the ring to say, which tells what it
+    has overwritten meanwhile.
+    """
+
+    def __init__(
+        self, do: Callable[[Job], None], give_up: Callable[[Job], None], max_bytes: int
+    ) -> None:
         self._do = do
         self._give_up = give_up
-        self._jobs: deque[Job] = deque()
+        self._max_bytes = max_bytes
+        self._jobs: deque[tuple[Job, int]] = deque()
+        self._bytes = 0
         self._busy = self._stopped = False
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -51,8 +65,9 @@ class Worker:
 
     def submit(self, job: Job) -> bool:
         """Take a job; False when too many wait, or the interpreter ends."""
+        size = job.size
         with self._condition:
-            if self._stopped or len(self._jobs) >= JOBS_MAX:
+            if self._stopped or self._bytes + size > self._max_bytes:
                 return False
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="otrace-capture", daemon=True)
@@ -61,7 +76,8 @@ class Worker:
                 except RuntimeError:
                     return False
                 self._thread = thread
-            self._jobs.append(job)
+            self._jobs.append((job, size))
+            self._bytes += size
             self._condition.notify_all()
             return True
 
@@ -78,8 +94,9 @@ class Worker:
         self.flush(deadline)
         with self._condition:
             self._stopped = True
-            left = list(self._jobs)
+            left = [job for job, _ in self._jobs]
             self._jobs.clear()
+            self._bytes = 0
             self._condition.notify_all()
         for job in left:
             self._skip(job)
@@ -103,9 +120,12 @@ class Worker:
             self._condition.wait_for(lambda: self._jobs or self._stopped)
             if self._stopped:
                 return None
-            job = self._jobs.popleft()
+            job, size = self._jobs.popleft()
+            self._bytes -= size
             self._busy = True
-        time.sleep(max(0.0, SETTLE_S - (time.monotonic_ns() - job.end_ns) / 1e9))
+        early_s = SETTLE_S - (time.monotonic_ns() - job.end_ns) / 1e9
+        if early_s > 0:  # else do not even give up the GIL
+            time.sleep(early_s)
         return job
 
     def _skip(self, job: Job) -> None:

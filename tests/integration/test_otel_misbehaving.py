@@ -268,6 +268,6 @@ print(json.dumps({m.name: m.data.data_points[0].value for m in scope.metrics}))
     assert done.stderr == ""
     found = json.loads(done.stdout)
     assert found["otrace.captured"] == 1
-    assert found["otrace.sent"] == 1
+    assert found["otrace.encoded"] == found["otrace.sent"] == 1
     assert found["otrace.dropped"] == 0
-    assert len(found) == 7
+    assert len(found) == 8

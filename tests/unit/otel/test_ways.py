@@ -118,6 +118,35 @@ def test_the_outbox_is_bounded_in_bytes_and_drops_the_oldest() -> None:
     assert stats()["sent"] == 0
 
 
+class Deaf(Hanging):
+    """Does not even then stop."""
+
+    def __init__(self) -> None:
+        super().__init__(threading.Event())
+        self.over = threading.Event()
+
+    def send(self, parcel: Parcel, stopping: threading.Event) -> None:
+        self.begun.set()
+        assert self.over.wait(60)
+
+
+def test_what_is_on_its_way_at_the_deadline_is_dropped_and_not_sent_too() -> None:
+    reset()
+    way = Deaf()
+    box = Outbox(way, max_bytes=1 << 20)
+    assert box.open()
+    box.put(parcel(block((1, 2), (3, 2))))
+    assert way.begun.wait(10)
+    box.put(parcel(block((5, 2))))
+    box.close(deadline=0)
+    counted = {name: stats()[name] for name in ("encoded", "sent", "dropped")}
+    assert counted == {"encoded": 3, "sent": 0, "dropped": 3}
+    way.over.set()
+    assert box._thread is not None
+    box._thread.join(10)
+    assert (stats()["sent"], stats()["dropped"]) == (0, 3)
+
+
 class Refusing:
     def send(self, parcel: Parcel, stopping: threading.Event) -> None:
         raise RuntimeError("no")
