@@ -61,9 +61,9 @@ struct otrace_segment_info {
     uint32_t chunks_readable; /* chunks that hold records now */
     uint64_t lost_chunks, lost_calls, lost_records;
     uint64_t dropped_no_space, dropped_too_big, dropped_names;
-    uint64_t file_size, bytes_used; /* bytes_used: header, metadata and chunks with records */
-    uint32_t tracks, names, notes;  /* counts; name ids run from 1 to `names` */
-    uint32_t warnings;              /* enum otrace_segment_warning; more may come while reading */
+    uint64_t file_size, bytes_used;     /* bytes_used: header, metadata and chunks with records */
+    uint32_t tracks, names, notes, off; /* counts; name ids run from 1 to `names` */
+    uint32_t warnings; /* enum otrace_segment_warning; more may come while reading */
     struct otrace_text process_name;
 };
 
@@ -83,6 +83,14 @@ struct otrace_track_info {
     struct otrace_text name; /* size 0: never named */
 };
 
+/* A function that was switched off because its calls cost too much. */
+struct otrace_off_info {
+    uint32_t function;          /* name id */
+    uint64_t calls, times;      /* recorded; how often it was switched off */
+    uint64_t off_tick, on_tick; /* the last time each; off now while on_tick < off_tick */
+    uint64_t off_ticks;         /* in all, without a period that goes on */
+};
+
 /* Checks and indexes a segment. `fd` is duplicated, the caller closes its own. `*segment` must be
  * freed with otrace_segment_free; on failure it is NULL and `problem` says why. */
 int otrace_segment_open(int fd, struct otrace_segment **segment,
@@ -98,6 +106,9 @@ void otrace_segment_get_name(const struct otrace_segment *segment, uint32_t id,
 /* index from 0 to info.tracks - 1, in the order of thread ids. */
 int otrace_segment_get_track(const struct otrace_segment *segment, uint32_t index,
                              struct otrace_track_info *info);
+/* index from 0 to info.off - 1. */
+int otrace_segment_get_off(const struct otrace_segment *segment, uint32_t index,
+                           struct otrace_off_info *info);
 /* index from 0 to info.notes - 1. */
 int otrace_segment_get_note(const struct otrace_segment *segment, uint32_t index,
                             struct otrace_text *key, struct otrace_text *value);

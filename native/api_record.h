@@ -12,6 +12,7 @@ struct otrace_record_options {
     uint64_t buffer_size;
     uint64_t min_duration_ns;
     uint32_t max_depth;
+    double overhead; /* the part of the CPU time that the hook may cost; 0: no bound */
     int c_calls;
     int follow_forks;
     int inherited;       /* tell the calls that are open when the recording starts */

@@ -86,6 +86,7 @@ enum otrace_meta_type {
     OTRACE_META_THREAD_NAME = 3,  /* id = thread id; text 0; the last one wins */
     OTRACE_META_PROCESS_NAME = 4, /* text 0; the last one wins */
     OTRACE_META_NOTE = 5,         /* text 0: key ("warning": for the user), text 1: value */
+    OTRACE_META_OFF = 6,          /* struct otrace_meta_off */
 };
 
 enum otrace_name_kind {
@@ -117,6 +118,16 @@ struct otrace_meta_thread {
     _Atomic uint64_t lost_calls, lost_records;
     _Atomic uint64_t lost_first_tick, lost_last_tick; /* the time range that was overwritten */
     _Atomic uint64_t dropped_records;                 /* not written: no space */
+};
+
+/* A Python function, by its name id, that was switched off because its calls cost too much; updated
+ * in place. It is off while on_tick < off_tick. */
+struct otrace_meta_off {
+    struct otrace_meta meta;
+    _Atomic uint64_t calls;             /* recorded so far */
+    _Atomic uint64_t times;             /* how often it was switched off */
+    _Atomic uint64_t off_tick, on_tick; /* the last time each; 0: never */
+    _Atomic uint64_t off_ticks;         /* in all, without a period that goes on */
 };
 
 /* ---- chunks ---------------------------------------------------------------------------------

@@ -69,6 +69,7 @@ def start(options: "Options", folder: str, name: str, *, inherited: bool) -> Non
     raw.buffer_size = options.buffer_size
     raw.min_duration_ns = options.min_duration_ns
     raw.max_depth = options.max_depth
+    raw.overhead = options.overhead
     raw.c_calls = options.c_calls
     raw.follow_forks = options.follow
     raw.inherited = inherited

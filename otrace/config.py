@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    Value = tuple[str, ...] | bool | int | str | None
+    Value = tuple[str, ...] | bool | int | float | str | None
 
 
 class BadValueError(ValueError):
@@ -112,6 +112,23 @@ def parse_duration(value: object) -> int:
     raise BadValueError("not a duration: write it as 50us, 0.2ms or 3s")
 
 
+def parse_part(value: object) -> float:
+    """A part of the whole: "0.05", "5%", "off", or a number from 0 to 1. Raises BadValueError."""
+    part: float | None = None
+    if isinstance(value, str):
+        text, percent = value.strip(), value.strip().endswith("%")
+        try:
+            part = 0.0 if text.lower() == "off" else float(text.removesuffix("%"))
+        except ValueError:
+            part = None
+        part = part / 100 if part is not None and percent else part
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        part = float(value)
+    if part is None or not 0 <= part <= 1:
+        raise BadValueError("not a part of the whole: write 0.05, 5% or off")
+    return part
+
+
 def parse_count(value: object) -> int:
     """A whole number from 0 to 2**31 - 1. Raises BadValueError."""
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
@@ -194,6 +211,7 @@ BOOL = Kind("", parse_bool, format_bool)
 SIZE = Kind("SIZE", parse_size)
 DURATION = Kind("TIME", parse_duration, format_duration)
 COUNT = Kind("N", parse_count)
+PART = Kind("PART", parse_part)
 PATH = Kind("DIR", parse_path)
 
 
@@ -284,6 +302,14 @@ OPTIONS = (
         keyword="loop_lag",
     ),
     Option(
+        "overhead",
+        PART,
+        0.0,
+        "--overhead",
+        "Record at most for this part of the CPU time, such as 5%: functions that are called very "
+        "often for very little are switched off for some time.",
+    ),
+    Option(
         "buffer_size",
         SIZE,
         1 << 30,
@@ -320,6 +346,7 @@ class Options:
     min_duration_ns: int
     max_depth: int
     loop_lag_ns: int
+    overhead: float
     buffer_size: int
     follow: bool
     session_dir: str | None

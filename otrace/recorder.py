@@ -30,10 +30,10 @@ def start(**options: Any) -> None:
     """Record every call of this process, all its threads and the children it starts, until `stop`.
 
     Options are those of `otrace run`: include, exclude, exclude_functions, c_calls, stdlib,
-    min_duration ("50us"), max_depth, loop_lag ("50ms"), buffer_size ("64MiB"), session_dir,
-    follow. Calls that are open now are recorded from here on, marked as cut. Raises RecorderError
-    when a recording runs already, ConfigError for a wrong option, SessionError when the folder
-    cannot be made.
+    min_duration ("50us"), max_depth, loop_lag ("50ms"), overhead (0.05), buffer_size ("64MiB"),
+    session_dir, follow. Calls that are open now are recorded from here on, marked as cut. Raises
+    RecorderError when a recording runs already, ConfigError for a wrong option, SessionError when
+    the folder cannot be made.
     """
     _start(options, inherited=True)
 

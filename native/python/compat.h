@@ -61,6 +61,13 @@ static inline int otrace_code_set_extra(PyObject *code, Py_ssize_t index, uintpt
     return OTRACE_CODE_SET_EXTRA(code, index, (void *)value);
 }
 
+/* The same for a slot that has a value: the interpreter's setter would take the value for gone, and
+ * call the free function. */
+static inline void otrace_code_change_extra(PyObject *code, Py_ssize_t index, uintptr_t value) {
+    struct otrace_code_extra *extra = (struct otrace_code_extra *)((PyCodeObject *)code)->co_extra;
+    extra->extras[index] = (void *)value;
+}
+
 /* A method-wrapper ([].__len__): CPython keeps the struct private, unchanged since 2.2. */
 struct otrace_method_wrapper {
     PyObject_HEAD PyWrapperDescrObject *descr;
@@ -105,13 +112,16 @@ struct otrace_running_frame {
     uintptr_t locals[1]; /* tagged as `code` is */
 };
 
-static inline const struct otrace_running_frame *otrace_running_frame(void) {
-    PyThreadState *thread = PyThreadState_Get();
+static inline const struct otrace_running_frame *otrace_running_frame_of(PyThreadState *thread) {
 #if PY_VERSION_HEX < 0x030d0000
     return (const struct otrace_running_frame *)thread->cframe->current_frame;
 #else
     return (const struct otrace_running_frame *)thread->current_frame;
 #endif
+}
+
+static inline const struct otrace_running_frame *otrace_running_frame(void) {
+    return otrace_running_frame_of(PyThreadState_Get());
 }
 
 /* An argument that the Python function that begins now has (co_argcount): borrowed, or NULL. */

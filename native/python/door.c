@@ -8,20 +8,25 @@
 #include "python/contexts.h"
 #include "python/events.h"
 #include "python/flows.h"
+#include "python/governor.h"
 #include "python/greenlets.h"
 #include "python/hook.h"
 #include "python/setprofile.h"
 #include "python/texts.h"
 #include "record/filter.h"
 #include "record/recorder.h"
+#include "record/usage.h"
 
 static int hook_kind;
+static const char no_governor[] = "the overhead is not bounded: switching functions off while they "
+                                  "run takes sys.monitoring, of Python 3.12";
 
 /* In order at exit: a process that leaves by exit() ends its segment; one that is killed does not
  * need to. Forked children that did not record leave their parent's alone. */
 static void at_exit(void) {
     if (otrace_recorder_is_ours() && otrace_recorder.segment.header != NULL) {
         otrace_recorder.recording = false;
+        otrace_usage_scan_open();
         otrace_segment_end(&otrace_recorder.segment);
     }
 }
@@ -55,6 +60,7 @@ static int start(const struct otrace_record_options *options) {
         return changed;
     }
     otrace_recorder.host.thread_started = otrace_threads_started;
+    otrace_recorder.host.forked = otrace_governor_forked;
     snprintf(otrace_recorder.process_name, sizeof otrace_recorder.process_name, "%s",
              options->process_name);
     int status = otrace_recorder_begin(&segment, options->follow_forks, options->inherited);
@@ -66,6 +72,7 @@ static int start(const struct otrace_record_options *options) {
         exit_registered = atexit(at_exit) == 0;
     }
     otrace_tasks_begin_recording();
+    otrace_governor_begin(options->overhead);
     otrace_flows_begin_recording();
     otrace_greenlets_begin_recording();
     hook_kind = otrace_functions_begin(otrace_recorder.generation) != 0 ||
@@ -76,9 +83,16 @@ static int start(const struct otrace_record_options *options) {
         PyErr_Clear();
         hook_kind = 0;
         otrace_recorder_end();
+        otrace_governor_end();
         return -ENOTSUP;
     }
     otrace_recorder.segment.header->flags |= (uint32_t)hook_kind << OTRACE_SEGMENT_HOOK_SHIFT;
+    if (hook_kind == OTRACE_HOOK_MONITORING) {
+        otrace_governor_hooked();
+    } else if (options->overhead > 0) {
+        otrace_governor_end();
+        warning = warning != NULL ? warning : no_governor;
+    }
     otrace_recorder_warn(warning);
     otrace_setprofile_wrap();
     return 0;
@@ -118,6 +132,7 @@ int otrace_record_stop(void) {
         }
     }
     int status = otrace_recorder_end();
+    otrace_governor_end();
     PyGILState_Release(gil);
     return status;
 }

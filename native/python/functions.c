@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "python/governor.h"
 #include "python/tasks.h"
 #include "python/texts.h"
 #include "record/filter.h"
@@ -14,9 +15,17 @@ struct otrace_tags otrace_tags __attribute__((aligned(64))) = {.index = -1};
 
 static char start_folder[4096]; /* what relative file names are relative to */
 
+/* A code object goes away; `slot` is what it has in ours. */
+static void code_gone(void *slot) {
+    uint32_t id = otrace_tag_id((uint64_t)(uintptr_t)slot);
+    if (id != 0) {
+        otrace_governor_forget(id);
+    }
+}
+
 int otrace_functions_begin(uint32_t generation) {
     if (otrace_tags.index < 0) {
-        otrace_tags.index = OTRACE_REQUEST_CODE_EXTRA(NULL);
+        otrace_tags.index = OTRACE_REQUEST_CODE_EXTRA(code_gone);
     }
     if (getcwd(start_folder, sizeof start_folder) == NULL) {
         start_folder[0] = '\0';
@@ -120,6 +129,13 @@ uint64_t otrace_function_see(PyObject *object, PyObject *globals) {
     otrace_text_drop(&file);
     if (otrace_code_set_extra(object, otrace_tags.index, (uintptr_t)tag) != 0) {
         PyErr_Clear();
+    } else if (!(tag & (OTRACE_TAG_EXCLUDED | OTRACE_TAG_SPECIAL))) {
+        otrace_governor_meet(otrace_tag_id(tag), object);
     }
     return tag;
+}
+
+void otrace_function_change(PyObject *code, uint64_t set, uint64_t clear) {
+    uint64_t tag = (otrace_function_tag(code) & ~clear) | set;
+    otrace_code_change_extra(code, otrace_tags.index, (uintptr_t)tag);
 }

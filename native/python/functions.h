@@ -17,7 +17,11 @@
 #define OTRACE_TAG_ASYNC (UINT64_C(1) << 63) /* a coroutine or asynchronous generator */
 #define OTRACE_TAG_SPECIAL_SHIFT 35          /* enum otrace_special */
 #define OTRACE_TAG_SPECIAL (UINT64_C(15) << OTRACE_TAG_SPECIAL_SHIFT)
-#define OTRACE_TAG_FLAGS (UINT64_C(15) << 60 | OTRACE_TAG_SPECIAL)
+/* The governor has switched it off once: from then on its calls are known by their frames. */
+#define OTRACE_TAG_FRAMED (UINT64_C(1) << 61)
+/* Beside EXCLUDED: it is off, and calls that began before may still end. */
+#define OTRACE_TAG_LEAVING (UINT64_C(1) << 39)
+#define OTRACE_TAG_FLAGS (UINT64_C(15) << 60 | OTRACE_TAG_SPECIAL | OTRACE_TAG_LEAVING)
 #if OTRACE_HAS_MONITORING
 #define OTRACE_TAG_GENERATOR UINT64_C(0) /* monitoring tells resumptions by itself */
 #define OTRACE_TAG_KEY UINT64_C(0xffffffff)
@@ -63,6 +67,9 @@ static inline uint32_t otrace_tag_id(uint64_t tag) {
 /* The tag of a code object, made at first sight. `globals` (borrowed) are those of a frame that
  * runs it, or NULL for the current frame's. Needs the GIL, never raises. */
 uint64_t otrace_function_see(PyObject *code, PyObject *globals);
+
+/* Sets and clears bits of a tag that otrace_function_see has made. Needs the GIL, never raises. */
+void otrace_function_change(PyObject *code, uint64_t set, uint64_t clear);
 
 /* Once a recording: asks for the slot in code objects and makes all earlier tags stale.
  * Returns 0 or -1. */

@@ -1,8 +1,11 @@
 #include "python/hook.h"
 
+#include "python/governor.h"
+
 static bool profile_installed;
 
 void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key) {
+    otrace_governor_check();
     const struct otrace_callable *found = otrace_callable_find(callable, key);
     if (!found->excluded) {
         otrace_thread_begin(OTRACE_C_BEGIN, found->id, callable, 0, otrace_clock_ticks());
@@ -10,6 +13,7 @@ void otrace_c_begin_slow(PyObject *callable, struct otrace_callable_key key) {
 }
 
 void otrace_c_end_slow(PyObject *callable, bool raised) {
+    otrace_governor_check();
     struct otrace_callable_key key = otrace_callable_key(callable);
     if (key.key == NULL) {
         return;
@@ -60,6 +64,17 @@ int otrace_hook_watch(void) {
         return otrace_monitoring_watch();
     }
 #endif
+    return 0;
+}
+
+int otrace_hook_rearm(PyObject *const *codes, size_t count) {
+#if OTRACE_HAS_MONITORING
+    if (otrace_monitoring_installed()) {
+        return otrace_monitoring_rearm(codes, count);
+    }
+#endif
+    (void)codes;
+    (void)count;
     return 0;
 }
 

@@ -16,12 +16,17 @@ bool otrace_hook_is_profile(void);
 /* Follows otrace_contexts_watched from now on. 0, or -1 with an exception set. */
 int otrace_hook_watch(void);
 
+/* Arms these code objects (borrowed) again, which were switched off at some of their places.
+ * 0, or -1 with an exception set. */
+int otrace_hook_rearm(PyObject *const *codes, size_t count);
+
 /* The hooks themselves; the same contract. */
 #if OTRACE_HAS_MONITORING
 int otrace_monitoring_install(bool c_calls, bool *no_tool_free);
 bool otrace_monitoring_installed(void);
 void otrace_monitoring_remove(void);
 int otrace_monitoring_watch(void);
+int otrace_monitoring_rearm(PyObject *const *codes, size_t count);
 #endif
 int otrace_profile_install(bool c_calls);
 void otrace_profile_remove(void);

@@ -3,6 +3,7 @@
  * Callbacks are objects with a vectorcall of their own: 7 to 8 ns a call less than builtins. They
  * own no reference and run no Python code; the interpreter does not nest them. */
 #include "python/contexts.h"
+#include "python/governor.h"
 #include "python/hook.h"
 
 #if OTRACE_HAS_MONITORING
@@ -21,6 +22,7 @@ static PyTypeObject callback_type = {
 
 static PyObject *disable; /* owned: sys.monitoring.DISABLE */
 static int tool_id = -1;
+static long event_bits;         /* those that the tool has set */
 static bool disabled_something; /* since the process started: the next start must re-arm */
 
 /* Together and from a cache line on: where they happen to lie has made 5 ns a call. */
@@ -33,6 +35,11 @@ static bool disabled_something; /* since the process started: the next start mus
 static PyObject *stop_here(void) {
     disabled_something = true;
     return Py_NewRef(disable);
+}
+
+/* Whether the end of a call is recorded, as its begin was. */
+static bool records_end(uint64_t tag) {
+    return tag & OTRACE_TAG_FRAMED ? otrace_governor_ends(tag) : !(tag & OTRACE_TAG_EXCLUDED);
 }
 
 static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
@@ -51,19 +58,22 @@ static PyObject *begin_slow(PyObject *code, enum otrace_record_kind kind) {
         }
     }
     otrace_special_begun(special);
+    otrace_governor_begun(tag);
+    otrace_governor_check(); /* each frame that has begun is on the stack now */
     Py_RETURN_NONE;
 }
 
 static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind, PyObject *result) {
+    otrace_governor_check();
     uint64_t tag = otrace_function_see(code, NULL);
     enum otrace_special special = otrace_tag_special(tag);
     otrace_special_end(special, result);
-    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+    if (records_end(tag)) {
         if (tag & OTRACE_TAG_ASYNC && kind == OTRACE_END) {
             otrace_tasks_end(false);
         }
         otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
-    } else if (special == OTRACE_SPECIAL_NONE) {
+    } else if (special == OTRACE_SPECIAL_NONE && !(tag & OTRACE_TAG_LEAVING)) {
         return stop_here();
     }
     Py_RETURN_NONE;
@@ -95,7 +105,7 @@ END_CALLBACK(on_yield, OTRACE_YIELD)
 __attribute__((noinline)) static PyObject *unwind_slow(PyObject *code, PyObject *value) {
     uint64_t tag = otrace_function_see(code, NULL);
     otrace_special_end(otrace_tag_special(tag), NULL);
-    if (!(tag & OTRACE_TAG_EXCLUDED)) {
+    if (records_end(tag)) {
         if (tag & OTRACE_TAG_ASYNC) {
             otrace_tasks_end(false);
         }
@@ -124,6 +134,7 @@ CALLBACK(on_throw) {
         otrace_thread_begin(OTRACE_RESUME, otrace_tag_id(tag), args[0],
                             otrace_exception_word(args[2]), otrace_clock_ticks());
     }
+    otrace_governor_begun(tag);
     Py_RETURN_NONE;
 }
 
@@ -145,7 +156,10 @@ CALLBACK(on_call) {
 /* Not inlined, so that on_c_return needs no stack frame. */
 __attribute__((noinline)) static PyObject *c_end_slow(PyObject *code, PyObject *callable,
                                                       bool raised) {
-    if (caller_recorded(code)) {
+    const struct otrace_thread *thread = otrace_thread_self;
+    /* Innermost: it began before its caller was switched off. */
+    bool began = thread->id != 0 && thread->top[-1].object == callable;
+    if (began || caller_recorded(code)) {
         otrace_c_end_slow(callable, raised);
     }
     Py_RETURN_NONE;
@@ -244,6 +258,12 @@ static int take_tool_id(PyObject *monitoring) {
     return -1;
 }
 
+static int set_events(PyObject *monitoring, long bits) {
+    PyObject *done = PyObject_CallMethod(monitoring, "set_events", "il", tool_id, bits);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
 static int set_all(PyObject *monitoring, bool c_calls) {
     PyObject *names = PyObject_GetAttrString(monitoring, "events");
     long bits = 0;
@@ -261,9 +281,8 @@ static int set_all(PyObject *monitoring, bool c_calls) {
         disabled_something = false;
     }
     if (status == 0) {
-        PyObject *done = PyObject_CallMethod(monitoring, "set_events", "il", tool_id, bits);
-        status = done == NULL ? -1 : 0;
-        Py_XDECREF(done);
+        event_bits = bits;
+        status = set_events(monitoring, bits);
     }
     return status;
 }
@@ -300,6 +319,37 @@ int otrace_monitoring_watch(void) {
         }
     }
     Py_XDECREF(names);
+    return status;
+}
+
+static int set_local_events(PyObject *monitoring, PyObject *code, long bits) {
+    PyObject *done =
+        PyObject_CallMethod(monitoring, "set_local_events", "iOl", tool_id, code, bits);
+    Py_XDECREF(done);
+    return done == NULL ? -1 : 0;
+}
+
+/* restart_events() would arm all code, for every tool. This touches the given code objects, and
+ * our places in those that are running now: while no event is set for all code, one that we do not
+ * use (JUMP) comes and goes in each, which makes the interpreter forget what else was there. The
+ * GIL is held all the time, so no code runs unwatched. */
+int otrace_monitoring_rearm(PyObject *const *codes, size_t count) {
+    enum { JUMP = 128 };                                  /* in all versions */
+    PyObject *monitoring = PySys_GetObject("monitoring"); /* borrowed */
+    int status = monitoring == NULL ? -1 : set_events(monitoring, 0);
+    for (size_t i = 0; status == 0 && i < count; i++) {
+        status = set_local_events(monitoring, codes[i], JUMP);
+        status = status == 0 ? set_local_events(monitoring, codes[i], 0) : status;
+    }
+    if (monitoring != NULL) {
+        PyObject *type, *value, *trace;
+        PyErr_Fetch(&type, &value, &trace);
+        int again = set_events(monitoring, event_bits);
+        if (again == 0) {
+            PyErr_Restore(type, value, trace);
+        }
+        status = again == 0 ? status : again;
+    }
     return status;
 }
 

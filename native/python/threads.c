@@ -3,6 +3,7 @@
  * A name is read when the thread begins and ends (Thread._bootstrap_inner), when any thread is
  * renamed (the setter of Thread.name), and at the end of a recording. Attributes are read past
  * any __getattribute__ of a subclass, so that no Python code runs in here. */
+#include "python/governor.h"
 #include "python/greenlets.h"
 #include "python/hook.h"
 
@@ -220,6 +221,7 @@ void otrace_threads_started(struct otrace_thread *thread, bool beginning) {
     }
     if (otrace_recorder.inherited) {
         tell_open_frames(thread, beginning);
+        otrace_governor_thread_started(thread);
     }
     PyErr_Restore(type, value, trace);
 }

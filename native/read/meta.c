@@ -13,6 +13,7 @@ static uint64_t record_size(const char *meta, uint64_t size, uint64_t offset) {
     }
     const struct otrace_meta *record = (const struct otrace_meta *)(meta + offset);
     uint64_t header = record->type == OTRACE_META_THREAD ? sizeof(struct otrace_meta_thread)
+                      : record->type == OTRACE_META_OFF  ? sizeof(struct otrace_meta_off)
                                                          : sizeof(struct otrace_meta);
     uint64_t texts = (uint64_t)record->text_size[0] + record->text_size[1] + record->text_size[2];
     if (record->size % 8 != 0 || record->size < header || record->size > size - offset ||
@@ -211,6 +212,26 @@ static int collect_texts(struct otrace_segment *segment) {
     return OTRACE_READ_OK;
 }
 
+/* Functions that were switched off; of names that are known. */
+static int collect_off(struct otrace_segment *segment) {
+    uint32_t count = 0;
+    for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
+        count += record_at(segment, at)->type == OTRACE_META_OFF;
+    }
+    segment->off = calloc((size_t)count + 1, sizeof *segment->off);
+    if (segment->off == NULL) {
+        return OTRACE_READ_NO_MEMORY;
+    }
+    for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
+        const struct otrace_meta *record = record_at(segment, at);
+        if (record->type == OTRACE_META_OFF && record->id <= segment->names_count &&
+            segment->names[record->id] != NULL) {
+            segment->off[segment->off_count++] = (const struct otrace_meta_off *)record;
+        }
+    }
+    return OTRACE_READ_OK;
+}
+
 int otrace_segment_parse_metadata(struct otrace_segment *segment) {
     int result = read_records(segment);
     if (result == OTRACE_READ_OK) {
@@ -218,6 +239,9 @@ int otrace_segment_parse_metadata(struct otrace_segment *segment) {
     }
     if (result == OTRACE_READ_OK) {
         result = collect_threads(segment);
+    }
+    if (result == OTRACE_READ_OK) {
+        result = collect_off(segment);
     }
     return result == OTRACE_READ_OK ? collect_texts(segment) : result;
 }

@@ -168,6 +168,7 @@ void otrace_segment_free(struct otrace_segment *segment) {
     free(segment->display_texts);
     free(segment->tracks);
     free(segment->notes);
+    free(segment->off);
     free(segment->entries);
     free(segment);
 }

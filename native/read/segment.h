@@ -51,6 +51,8 @@ struct otrace_segment {
     uint32_t tracks_count;
     struct otrace_note *notes;
     uint32_t notes_count;
+    const struct otrace_meta_off **off; /* functions that were switched off */
+    uint32_t off_count;
     struct otrace_text process_name;
     struct otrace_chunk_entry *entries; /* by thread, then thread_sequence */
     uint32_t entries_count;

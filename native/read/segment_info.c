@@ -34,6 +34,7 @@ void otrace_segment_get_info(const struct otrace_segment *segment,
         .tracks = segment->tracks_count,
         .names = segment->names_count,
         .notes = segment->notes_count,
+        .off = segment->off_count,
         .warnings = atomic_load_explicit(&segment->warnings, memory_order_relaxed),
         .process_name = segment->process_name,
     };
@@ -86,6 +87,24 @@ int otrace_segment_get_track(const struct otrace_segment *segment, uint32_t inde
         info->lost_last_tick = thread->lost_last_tick;
         info->dropped_records = thread->dropped_records;
     }
+    return OTRACE_READ_OK;
+}
+
+int otrace_segment_get_off(const struct otrace_segment *segment, uint32_t index,
+                           struct otrace_off_info *info) {
+    memset(info, 0, sizeof *info);
+    if (index >= segment->off_count) {
+        return OTRACE_READ_ARGUMENT;
+    }
+    const struct otrace_meta_off *off = segment->off[index];
+    *info = (struct otrace_off_info){
+        .function = off->meta.id,
+        .calls = off->calls,
+        .times = off->times,
+        .off_tick = off->off_tick,
+        .on_tick = off->on_tick,
+        .off_ticks = off->off_ticks,
+    };
     return OTRACE_READ_OK;
 }
 

@@ -4,6 +4,7 @@
 
 #include "record/recorder.h"
 #include "record/thread.h"
+#include "record/usage.h"
 
 #define STEP_FIRST 4096u    /* of a thread's first chunk: short threads are many */
 #define STEP_LARGEST 16384u /* populating more at once stalls the thread noticeably */
@@ -101,6 +102,9 @@ static void close_locked(struct otrace_thread *thread) {
     chunk->last_tick = thread->last_tick;
     chunk->used = (uint64_t)((char *)thread->cursor - (char *)chunk);
     atomic_store_explicit(&chunk->state, OTRACE_CHUNK_CLOSED, memory_order_release);
+    if (otrace_usage.on) {
+        otrace_usage_scan(thread->chunk_data, thread->cursor);
+    }
     uint32_t count = recorder->segment.header->chunk_count;
     recorder->closed[recorder->closed_end++ % count] = thread->chunk_index;
     thread->chunk = NULL;

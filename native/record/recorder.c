@@ -46,6 +46,9 @@ static void forked(void) {
     free(recorder->closed);
     recorder->closed = NULL;
     recorder->inherited = true;
+    if (recorder->host.forked != NULL) {
+        recorder->host.forked();
+    }
     recorder->recording = recorded && recorder->follow_forks && open_segment(recorder) == 0;
 }
 

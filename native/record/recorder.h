@@ -17,6 +17,9 @@ struct otrace_host {
      * calls that are open on it (otrace_thread_push_open), the outermost first.
      * `beginning`: the event that brought us here is the begin of the innermost frame. */
     void (*thread_started)(struct otrace_thread *thread, bool beginning);
+
+    /* In the child of a fork, before its segment is made. May not write; NULL: none. */
+    void (*forked)(void);
 };
 
 struct otrace_recorder {

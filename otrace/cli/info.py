@@ -12,9 +12,10 @@ from otrace.cli import words
 from otrace.session import failures
 
 if TYPE_CHECKING:
-    from otrace.recording import Process, Recording, Track
+    from otrace.recording import Process, Recording, SwitchedOff, Track
 
 Data = dict[str, object]
+OFF_SHOWN = 20
 
 EPILOG = """\b
 Examples:
@@ -114,7 +115,22 @@ def describe_process(process: Process) -> Data:
         "dropped_too_big": losses.dropped_too_big,
         "dropped_names": losses.dropped_names,
         "notes": dict(process.notes),
+        "switched_off": [describe_off(off, process.open_until_ns) for off in process.switched_off],
         "threads": threads,
+    }
+
+
+def describe_off(off: SwitchedOff, end_ns: int) -> Data:
+    """A function that was switched off."""
+    return {
+        "function": off.function.name,
+        "file": off.function.file,
+        "line": off.function.line,
+        "calls": off.calls,
+        "times": off.times,
+        "missing_ns": off.missing_ns(end_ns),
+        "since_ns": off.since_ns,
+        "until_ns": off.until_ns,
     }
 
 
@@ -190,6 +206,9 @@ def process_lines(process: Data) -> list[str]:
         f"process {process['pid']}  {printable(process['name'])}  Python {process['python']}, "
         f"parent {process['parent_pid']}{state}{why}: {counts_of(process)}"
     ]
+    switched_off = process["switched_off"]
+    assert isinstance(switched_off, list)
+    lines += off_lines(switched_off)
     threads = process["threads"]
     assert isinstance(threads, list)
     for thread in threads:
@@ -206,6 +225,24 @@ def process_lines(process: Data) -> list[str]:
                 f"    lost {words.count(lost['calls'], 'call')} "
                 f"from {words.duration(lost['start_ns'])} to {words.duration(lost['end_ns'])}"
             )
+    return lines
+
+
+def off_lines(switched_off: list[Data]) -> list[str]:
+    """What the overhead governor switched off; what was missing longest first."""
+    if not switched_off:
+        return []
+    lines = [f"  switched off to bound the overhead: {words.count(len(switched_off), 'function')}"]
+    longest = sorted(switched_off, key=lambda off: -number(off["missing_ns"]))
+    for off in longest[:OFF_SHOWN]:
+        still = ", at the end too" if off["until_ns"] is None else ""
+        times = f", {off['times']} times" if number(off["times"]) > 1 else ""
+        lines.append(
+            f"    {printable(off['function'])}: {words.count(number(off['calls']), 'call')} "
+            f"recorded, off for {words.duration(number(off['missing_ns']))}{times}{still}"
+        )
+    if len(longest) > OFF_SHOWN:
+        lines.append(f"    and {len(longest) - OFF_SHOWN} more")
     return lines
 
 

@@ -16,11 +16,12 @@ from otrace_exporters.otlp.selection import encode, thread_attributes
 
 if TYPE_CHECKING:
     from otrace.otel.roots import LocalRoot
-    from otrace.recording import Track
+    from otrace.recording import Process, Track
     from otrace_exporters.otlp.wire import Value
 
 
 CLOCK_READINGS = 5
+NAMED_MISSING = 20
 END_NOW_NS = 10_000_000  # an end longer ago was set by the program
 
 
@@ -93,7 +94,7 @@ def read(
         trace_id,
         [block for number in numbers for block in plan.blocks(0, number, trace_id, state)],
         plan.openers(),
-        _facts(plan, numbers, tracks, start),
+        {**_facts(plan, numbers, tracks, start), **_missing(process, start, end)},
     )
 
 
@@ -122,3 +123,13 @@ def _facts(
     if lost:
         facts["otrace.lost.ns"] = max(lost)
     return facts
+
+
+def _missing(process: Process, start: int, end: int) -> dict[str, Value]:
+    """Functions whose calls are not shown, because they were switched off meanwhile."""
+    off = [function for function in process.switched_off if function.overlaps(start, end)]
+    if not off:
+        return {}
+    off.sort(key=lambda function: -function.calls)
+    named = [f"{one.function.name} ({one.calls} calls before)" for one in off[:NAMED_MISSING]]
+    return {"otrace.switched_off": len(off), "otrace.switched_off.functions": ", ".join(named)}

@@ -16,6 +16,7 @@ from otrace.recording.family import Birth, births
 from otrace.recording.functions import Function
 from otrace.recording.process import Loss, Losses, Process, SegmentSizes, Track, TrackSummary
 from otrace.recording.recording import Recording
+from otrace.recording.switched_off import SwitchedOff
 from otrace.recording.tasks import Task, TaskCalls, Tasks, TaskSteps
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Process",
     "Recording",
     "SegmentSizes",
+    "SwitchedOff",
     "Task",
     "TaskCalls",
     "TaskSteps",

@@ -10,6 +10,7 @@ from typing import Any
 from otrace.recording._lib import blocks_of, check, ffi, lib, text
 from otrace.recording.batches import BATCH_ROWS, CallBatch, read_batches
 from otrace.recording.functions import Functions
+from otrace.recording.switched_off import SwitchedOff, read_switched_off
 from otrace.recording.tasks import Tasks
 
 DUMP_BLOCK = 1 << 16
@@ -205,6 +206,11 @@ class Process:
         raw = self._info()
         tracks = [Track(self, index) for index in range(raw.tracks)]
         return sorted(tracks, key=lambda track: (track.start_ns, track.id))
+
+    @cached_property
+    def switched_off(self) -> list[SwitchedOff]:
+        """Functions that were switched off for some time to bound the overhead."""
+        return list(read_switched_off(self, self._info().off))
 
     @cached_property
     def tasks(self) -> Tasks:

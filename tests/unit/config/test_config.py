@@ -12,6 +12,7 @@ from otrace.config import (
     parse_count,
     parse_duration,
     parse_list,
+    parse_part,
     parse_size,
     read_keywords,
 )
@@ -92,6 +93,19 @@ def test_no_counts(value):
         parse_count(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"), [("0.05", 0.05), (" 5% ", 0.05), ("off", 0.0), (0, 0.0), (1, 1.0)]
+)
+def test_parts_of_the_whole(value, expected):
+    assert parse_part(value) == expected
+
+
+@pytest.mark.parametrize("value", ["5", "-0.1", "101%", "nan", "%", "", True, None, [], 1.5])
+def test_no_parts(value):
+    with pytest.raises(ValueError, match=r"0\.05, 5% or off"):
+        parse_part(value)
+
+
 def test_lists_come_as_text_or_as_names():
     assert parse_list("a,b\nc , ") == ("a", "b", "c")
     assert parse_list(["a", "b,c"]) == ("a", "b,c")
@@ -112,6 +126,7 @@ def test_options_survive_the_environment():
         min_duration_ns=1234,
         max_depth=7,
         loop_lag_ns=50_000_000,
+        overhead=0.05,
         buffer_size=1 << 20,
         follow=False,
         session_dir="/dev/shm",
