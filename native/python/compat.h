@@ -151,23 +151,18 @@ static inline PyObject *otrace_frame_async_caller(const struct otrace_running_fr
 }
 
 #if PY_VERSION_HEX < 0x030c0000
-/* The first fields of 3.11's frames (pycore_frame.h): read in place, since the profile hook asks
- * for the code of a frame at every event. */
-struct otrace_interpreter_frame {
-    PyFunctionObject *f_func;
-    PyObject *f_globals, *f_builtins, *f_locals;
-    PyCodeObject *f_code;
-};
+/* The first fields of 3.11's frame objects (pycore_frame.h): the profile hook asks for the code of
+ * one at every event, and of a generator's for its instruction. */
 struct otrace_frame {
     PyObject_HEAD PyFrameObject *f_back;
-    struct otrace_interpreter_frame *f_frame;
+    const struct otrace_running_frame *f_frame;
 };
 #endif
 
 /* The code that a frame runs; borrowed from the frame. */
 static inline PyCodeObject *otrace_frame_code(PyFrameObject *frame) {
 #if PY_VERSION_HEX < 0x030c0000
-    return ((struct otrace_frame *)frame)->f_frame->f_code;
+    return ((const struct otrace_frame *)frame)->f_frame->code;
 #else
     PyCodeObject *code = PyFrame_GetCode(frame);
     Py_DECREF(code); /* never the last reference: the frame holds one */

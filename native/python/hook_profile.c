@@ -24,12 +24,14 @@ enum place { AT_START, AT_RESUME, AT_YIELD, AT_OTHER };
 
 #if !OTRACE_HAS_MONITORING
 static enum place place_of(PyFrameObject *frame, PyCodeObject *code) {
-    int at = PyFrame_GetLasti(frame);
-    unsigned char op = at < 0 ? 0 : (unsigned char)code->co_code_adaptive[at];
-    if (op == RESUME || op == RESUME_QUICK) {
-        return code->co_code_adaptive[at + 1] == 0 ? AT_START : AT_RESUME;
+    const unsigned char *at = ((const struct otrace_frame *)frame)->f_frame->instruction;
+    if (at < (const unsigned char *)code->co_code_adaptive) {
+        return AT_OTHER; /* before the first instruction */
     }
-    return op == YIELD_VALUE ? AT_YIELD : AT_OTHER;
+    if (at[0] == RESUME || at[0] == RESUME_QUICK) {
+        return at[1] == 0 ? AT_START : AT_RESUME;
+    }
+    return at[0] == YIELD_VALUE ? AT_YIELD : AT_OTHER;
 }
 #else
 static enum place place_of(PyFrameObject *Py_UNUSED(frame), PyCodeObject *Py_UNUSED(code)) {
