@@ -38,20 +38,21 @@ def _otrace(c_calls: bool) -> Callable[[], None]:
     return off
 
 
-def _baseline(baseline: Any, c_calls: bool, mode: str) -> Callable[[], None]:
+def _baseline(baseline: Any, c_calls: bool, mode: str) -> Callable[[], tuple[int, int]]:
     if not hasattr(sys, "monitoring"):
         threading.setprofile(baseline.adopt)
     baseline.install(mode == "clock", c_calls, mode == "count")
 
-    def off() -> None:
-        baseline.remove()
+    def off() -> tuple[int, int]:
+        calls: tuple[int, int] = baseline.remove()
         if not hasattr(sys, "monitoring"):
             threading.setprofile(None)
+        return calls
 
     return off
 
 
-def _hook(mode: str, baseline: Any, c_calls: bool) -> Callable[[], None]:
+def _hook(mode: str, baseline: Any, c_calls: bool) -> Callable[[], object]:
     """Sets a hook; returns what takes it away."""
     if mode == "untraced":
         return lambda: None
@@ -64,9 +65,9 @@ def alternate(
     once: Once, baseline: Any, modes: list[str], c_calls: bool, rounds: int
 ) -> dict[str, Any]:
     """`rounds` turns of each mode: the wall and CPU time of each turn, by mode."""
-    baseline.install(False, True, True)
+    counted = _baseline(baseline, True, "count")
     checksums = {once()[2]}
-    calls = baseline.remove()
+    calls = counted()
     times: dict[str, dict[str, list[int]]] = {
         name: {mode: [] for mode in modes} for name in ("wall_ns", "cpu_ns")
     }
