@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -124,6 +125,49 @@ def test_a_forked_child_starts_afresh(otrace: Otrace) -> None:
     assert told.since_ns <= child.start_ns + 1000
     assert told.until_ns is not None
     assert told.calls == 7
+
+
+REQUESTS = """
+import json, time
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from otrace.otel import OtraceSpanProcessor
+
+exporter = InMemorySpanExporter()
+provider = TracerProvider()
+provider.add_span_processor(OtraceSpanProcessor(SimpleSpanProcessor(exporter), mode="always"))
+tracer = provider.get_tracer("test")
+
+def tiny():
+    pass
+
+def handle(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        for _ in range(1000):
+            tiny()
+        sum(range(1000))
+
+for seconds in (0.001, 0.5):
+    with tracer.start_as_current_span("request"):
+        handle(seconds)
+    assert provider.force_flush()
+print(json.dumps([dict(s.attributes) for s in exporter.get_finished_spans() if s.parent is None]))
+"""
+
+
+@governed
+def test_a_captured_request_tells_what_it_lacks(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REQUESTS], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    short, long = json.loads(done.stdout)
+    assert short["otrace.captured"] is True
+    assert "otrace.switched_off" not in short
+    assert long["otrace.switched_off"] >= 1
+    assert "__main__.tiny (" in long["otrace.switched_off.functions"]
 
 
 def test_without_it_all_is_recorded(otrace: Otrace) -> None:
