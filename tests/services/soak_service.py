@@ -1,10 +1,11 @@
 """Mixed requests to a FastAPI service with the span processor: nothing leaks, nothing is lost.
 
-    python tests/services/soak_service.py --requests 10000
+    python tests/services/soak_service.py --requests 10000 [--mode recorder]
 
 Errors, timeouts, cancelled tasks, threads, and clients that go away. A receiver that parses every
 request with the published protobuf classes holds what arrives: each span's parent must be there.
-Memory, descriptors and threads of the service must not grow in the second half.
+Memory, descriptors and threads of the service must not grow in the second half. Each request (in
+the mode `recorder`: each failed one) is captured, or counted as suppressed or skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -36,7 +37,7 @@ CLIENTS = 4
 # ---- the service
 
 
-def serve(port: int) -> None:
+def serve(port: int, mode: Literal["always", "recorder"]) -> None:
     """Until SIGTERM; says on stdout what it uses when asked for /usage."""
     import uvicorn
     from fastapi import FastAPI
@@ -49,7 +50,8 @@ def serve(port: int) -> None:
 
     provider = TracerProvider()
     batches = BatchSpanProcessor(OTLPSpanExporter(), max_queue_size=100_000)
-    provider.add_span_processor(OtraceSpanProcessor(batches, mode="always", include=["__main__"]))
+    processor = OtraceSpanProcessor(batches, mode=mode, slow=None, overhead=0, include=["__main__"])
+    provider.add_span_processor(processor)
     app = FastAPI()
     add_routes(app)
 
@@ -61,6 +63,11 @@ def serve(port: int) -> None:
         files = len(os.listdir("/proc/self/fd"))
         memory = int(status["RssAnon"].split()[0])
         return {"KiB": memory, "files": files, "threads": int(status["Threads"]), **stats()}
+
+    @app.get("/usage/in-the-end")
+    def in_the_end() -> dict[str, int]:
+        processor.force_flush()
+        return usage()
 
     FastAPIInstrumentor.instrument_app(app, tracer_provider=provider, excluded_urls="usage")
     logging.getLogger("uvicorn.error").addFilter(lambda record: "boom" not in str(record.exc_info))
@@ -136,10 +143,24 @@ def ask(port: int, kind: str) -> int:
         return error.code
 
 
-def usage_of(port: int) -> dict[str, int]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/usage", timeout=30) as answer:
+def usage_of(port: int, when: str = "") -> dict[str, int]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/usage{when}", timeout=60) as answer:
         found: dict[str, int] = json.load(answer)
         return found
+
+
+def triggers_of(found: dict[str, int]) -> int:
+    return found["captured"] + found["suppressed"] + found["skipped"]
+
+
+def wait_for_all(port: int, triggers: int) -> dict[str, int]:
+    """The counters once all is sent: requests that their clients left may still have run."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = usage_of(port, "/in-the-end")
+        if triggers_of(found) >= triggers or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
 
 
 def orphans(requests: list[Any]) -> tuple[int, list[str]]:
@@ -161,7 +182,7 @@ def orphans(requests: list[Any]) -> tuple[int, list[str]]:
     return len(spans), lost
 
 
-def soak(count: int, told: Callable[[dict[str, Any]], object]) -> None:
+def soak(count: int, mode: str, told: Callable[[dict[str, Any]], object]) -> None:
     """All requests, in ten parts; then the service ends, and what arrived is looked at."""
     from integration.otlp_receiver import Answer, always, free_port, receiving
 
@@ -169,7 +190,7 @@ def soak(count: int, told: Callable[[dict[str, Any]], object]) -> None:
     with receiving(always(Answer())) as receiver:
         environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url}
         service = subprocess.Popen(
-            [sys.executable, __file__, "--serve", str(port)],
+            [sys.executable, __file__, "--serve", str(port), "--mode", mode],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -182,6 +203,9 @@ def soak(count: int, told: Callable[[dict[str, Any]], object]) -> None:
                 except urllib.error.URLError:
                     time.sleep(0.05)
             samples = [drive(port, count // 10, told) for _ in range(10)]
+            kinds = [KINDS[number % len(KINDS)] for number in range(count // 10)] * 10
+            triggers = len(kinds) if mode == "always" else kinds.count("error")
+            in_the_end = wait_for_all(port, triggers)
         finally:
             service.terminate()
             _, errors = service.communicate(timeout=60)
@@ -190,6 +214,7 @@ def soak(count: int, told: Callable[[dict[str, Any]], object]) -> None:
     assert not lost
     assert errors == ""
     check(samples)
+    check_counters(in_the_end, triggers)
 
 
 def drive(port: int, count: int, told: Callable[[dict[str, Any]], object]) -> dict[str, int]:
@@ -212,16 +237,23 @@ def check(samples: list[dict[str, int]]) -> None:
     assert last["dropped"] == 0
 
 
+def check_counters(found: dict[str, int], triggers: int) -> None:
+    """No trigger is lost without a word, and no span of a call."""
+    assert triggers_of(found) == triggers, found
+    assert found["encoded"] == found["sent"] + found["dropped"], found
+
+
 def main() -> None:
     """The command line: one JSON line a tenth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--serve", type=int)
+    parser.add_argument("--mode", choices=["always", "recorder"], default="always")
     arguments = parser.parse_args()
     if arguments.serve:
-        serve(arguments.serve)
+        serve(arguments.serve, arguments.mode)
     else:
-        soak(arguments.requests, lambda found: print(json.dumps(found), flush=True))
+        soak(arguments.requests, arguments.mode, lambda found: print(json.dumps(found), flush=True))
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ pytest.importorskip("opentelemetry.instrumentation.fastapi")
 REQUESTS = "10000" if os.environ.get("OTRACE_SOAK") == "1" else "300"
 
 
-def test_mixed_requests_leave_no_orphan_and_no_leak(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["always", "recorder"])
+def test_mixed_requests_leave_no_orphan_and_no_leak(mode: str, tmp_path: Path) -> None:
     script = Path(__file__).with_name("soak_service.py")
     done = subprocess.run(
-        [sys.executable, str(script), "--requests", REQUESTS],
+        [sys.executable, str(script), "--requests", REQUESTS, "--mode", mode],
         cwd=tmp_path,
         capture_output=True,
         text=True,
