@@ -65,14 +65,17 @@ def resolve(
     arguments: Mapping[str, object],
     environment: Mapping[str, str] | None = None,
     folder: str | os.PathLike[str] | None = None,
+    *,
+    defaults: Mapping[str, str] | None = None,
 ) -> Options:
     """The options in force for API keyword or flag `arguments` (None: not given).
 
     `environment` is os.environ unless given, `folder` (where the search for pyproject.toml starts)
     the current one. Relative paths in patterns count from there, and in pyproject.toml from its own
-    folder. Raises ConfigError, and TypeError for an unknown keyword.
+    folder. `defaults` (variables, too) count where nothing is said. Raises ConfigError, and
+    TypeError for an unknown keyword.
     """
-    fields: dict[str, Value] = {}
+    fields = read_environment(defaults or {})
     try:
         start = os.path.abspath(folder if folder is not None else os.getcwd())
     except OSError:  # the current directory is gone

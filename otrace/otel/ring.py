@@ -39,7 +39,7 @@ def start(options: Mapping[str, object]) -> bool:
     with _lock:
         if _lib.Status().recording:
             return False
-        asked = config_sources.resolve(options, {**DEFAULTS, **os.environ})
+        asked = config_sources.resolve(options, defaults=DEFAULTS)
         resolved = Options(**{**asked.as_dict(), "exclude": (*asked.exclude, *PLUMBING)})
         folder = resolved.session_dir or _folder(resolved.buffer_size)
         _sweep(folder)

@@ -64,3 +64,11 @@ def test_relative_paths_count_from_where_they_were_given(tmp_path):
     options = resolve({"exclude_functions": ["a/b"]}, {"OTRACE_INCLUDE": "x/y"}, tmp_path / "sub")
     assert options.include == (f"{tmp_path}/sub/x/y",)
     assert options.exclude_functions == ("a/b",)
+
+
+def test_defaults_come_last(tmp_path):
+    project(tmp_path, "[tool.otrace]\nmax_depth = 1\n")
+    defaults = {"OTRACE_MAX_DEPTH": "4", "OTRACE_BUFFER_SIZE": "4MiB", "OTRACE_C_CALLS": "0"}
+    environment = {"OTRACE_BUFFER_SIZE": "2MiB"}
+    options = resolve({}, environment, tmp_path, defaults=defaults)
+    assert (options.max_depth, options.buffer_size, options.c_calls) == (1, 2 << 20, False)
