@@ -22,7 +22,7 @@ from otrace.otel import current, exits, metrics, ring
 from otrace.otel import stats as counters
 from otrace.otel.capture import Limits, read
 from otrace.otel.outbox import Outbox, Parcel
-from otrace.otel.readable import changed
+from otrace.otel.readable import as_sampled, changed
 from otrace.otel.roots import LocalRoot
 from otrace.otel.topmost import with_attributes
 from otrace.otel.triggers import RateLimit, slow_rule
@@ -52,6 +52,8 @@ class OtraceSpanProcessor(SpanProcessor):
     slow: seconds, a table of seconds by root name (globs too), "adaptive", or None.
     errors: keep local traces whose root has the status ERROR.
     mode: "recorder" keeps slow and failed ones, "always" all, "sampled" a `ratio` of them.
+    keep_unsampled: keep also slow and failed traces that were not sampled, where the sampler is an
+    AlwaysRecordSampler. Needs `next`.
     exporter: a SpanExporter for the calls; else that of `next`, else OTEL_EXPORTER_OTLP_*.
     Other keywords are those of `otrace.start`; buffer_size is 64MiB, overhead 0.05, c_calls off.
 
@@ -67,6 +69,7 @@ class OtraceSpanProcessor(SpanProcessor):
         errors: bool = True,
         mode: Mode = "recorder",
         ratio: float = 1.0,
+        keep_unsampled: bool = False,
         exporter: object | None = None,
         per_minute: float = 20.0,
         max_spans: int = 5000,
@@ -81,7 +84,10 @@ class OtraceSpanProcessor(SpanProcessor):
             raise ConfigError(f"mode is {mode!r}: it is one of {', '.join(MODES)}")
         if not 0.0 <= ratio <= 1.0:
             raise ConfigError(f"ratio is {ratio!r}: it is a number from 0 to 1")
+        if keep_unsampled and (next is None or mode != "recorder"):
+            raise ConfigError("keep_unsampled needs next= and the mode 'recorder'")
         self._next = next
+        self._keep_unsampled = keep_unsampled
         self._is_slow = slow_rule(slow)
         self._errors = errors
         self._bound = {"recorder": -1, "always": 1 << 64, "sampled": int(ratio * (1 << 64))}[mode]
@@ -186,13 +192,13 @@ class OtraceSpanProcessor(SpanProcessor):
             if len(root.held) >= self._hold_spans:
                 self._let_go(root)
         else:
-            self._hand_on(span)
+            self._hand_on(as_sampled(span) if root.raised else span)
 
     def _end_root(self, root: LocalRoot, span: ReadableSpan) -> None:
         end_ns = time.monotonic_ns()
         with self._lock:
             self._roots.pop(root.span_id, None)
-        trigger = self._trigger(span, (end_ns - root.start_ns) / 1e9)
+        trigger = self._trigger(root, span, (end_ns - root.start_ns) / 1e9)
         if trigger is not None and self._recording:
             suppressed = 0 if self._limit is None else self._limit.take(span.name)
             if suppressed is None:
@@ -205,10 +211,12 @@ class OtraceSpanProcessor(SpanProcessor):
                 counters.count("skipped")
         self._release(root, span)
 
-    def _trigger(self, span: ReadableSpan, duration_s: float) -> str | None:
+    def _trigger(self, root: LocalRoot, span: ReadableSpan, duration_s: float) -> str | None:
         """Why the local trace is kept; None: it is not."""
         context = span.context
-        if context is None or not context.trace_flags.sampled:
+        if context is None:
+            return None
+        if not context.trace_flags.sampled and not (self._keep_unsampled and root.holds):
             return None
         slow = self._is_slow(span.name, duration_s)
         if self._bound < 0:
@@ -222,7 +230,8 @@ class OtraceSpanProcessor(SpanProcessor):
     def _let_go(self, root: LocalRoot) -> None:
         """Held too long, or too much: its spans go on as they are."""
         with self._lock:
-            self._roots.pop(root.span_id, None)
+            if self._roots.pop(root.span_id, None) is None:
+                return  # it has just ended
             held = root.let_go()
         counters.count("released", len(held))
         for span in held:
@@ -249,10 +258,14 @@ class OtraceSpanProcessor(SpanProcessor):
         if self._next is None:
             capture.blocks = with_attributes(capture.blocks, job.root.span_id, facts)
         else:
-            for span in job.root.let_go():
+            if not context.trace_flags.sampled:
+                job.root.raised = facts["otrace.unsampled"] = True
+            for held in job.root.let_go():
+                span = as_sampled(held) if job.root.raised else held
                 opener = capture.openers.get(span.context.span_id) if span.context else None
                 self._hand_on(span if opener is None else changed(span, opener, {}))
-            self._hand_on(changed(job.span, None, facts))
+            root = as_sampled(job.span) if job.root.raised else job.span
+            self._hand_on(changed(root, None, facts))
         counters.count("captured")
         if capture.spans:
             self._outbox.put(Parcel(capture, job.span.resource, sampled=True))

@@ -59,6 +59,21 @@ def _value(value: Any) -> Any:
     return None if kind is None else getattr(value, kind)
 
 
+def as_sampled(span: ReadableSpan) -> ReadableSpan:
+    """A copy of an ended span that exporting processors take. Its parent's flags stay."""
+    other = copy.copy(span)
+    context = span.context
+    if context is not None:
+        other._context = SpanContext(
+            context.trace_id,
+            context.span_id,
+            context.is_remote,
+            TraceFlags(context.trace_flags | TraceFlags.SAMPLED),
+            context.trace_state,
+        )
+    return other
+
+
 def changed(
     span: ReadableSpan, parent_id: int | None, attributes: Mapping[str, Any]
 ) -> ReadableSpan:

@@ -14,7 +14,7 @@ SPANS_MAX = 4096  # noted of one local trace; calls below others find no place
 class LocalRoot:
     """A local trace. `held` spans wait for its end, when the processor has someone behind it."""
 
-    __slots__ = ("held", "holds", "span_id", "spans", "start_ns", "trace_id")
+    __slots__ = ("held", "holds", "raised", "span_id", "spans", "start_ns", "trace_id")
 
     def __init__(self, span_id: int, trace_id: int, *, holds: bool) -> None:
         self.span_id = span_id
@@ -25,6 +25,8 @@ class LocalRoot:
         self.held: list[ReadableSpan] = []
         self.holds = holds
         """False: its spans go on as they end."""
+        self.raised = False
+        """It is kept although it was not sampled: its spans go on as sampled ones."""
 
     def note(self, span_id: int, parent_id: int) -> None:
         """A span of it starts."""

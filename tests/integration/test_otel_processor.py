@@ -221,6 +221,84 @@ request(slow=True)
     assert spans.stats["captured"] == 0
 
 
+UNSAMPLED = """
+from opentelemetry.propagate import inject
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, AlwaysRecordSampler, ParentBased
+from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCode, TraceFlags
+provider.sampler = AlwaysRecordSampler(ParentBased(ALWAYS_OFF))
+tracer = provider.get_tracer("unsampled")
+"""
+
+
+def test_slow_ones_of_the_unsampled_are_kept_when_asked_for(tmp_path: Path) -> None:
+    """Whole, and nothing of the quick ones; what other services are told stays."""
+    body = """
+request()
+request(slow=True)
+remote = SpanContext(7, 9, is_remote=True, trace_flags=TraceFlags(0))
+told = {}
+with tracer.start_as_current_span(
+    "failed", trace.set_span_in_context(NonRecordingSpan(remote))
+) as span:
+    leaf()
+    inject(told)
+    span.set_status(Status(StatusCode.ERROR))
+assert told["traceparent"].endswith("-00"), told
+assert not span.get_span_context().trace_flags.sampled
+assert not span.parent.trace_flags.sampled
+"""
+    setting = IN_FRONT.format("slow=0.05, keep_unsampled=True")
+    spans = run(tmp_path, setting, UNSAMPLED, WORK, body)
+    assert spans.tree() == [
+        ["request", ["handle", ["leaf"], ["query", ["query", ["leaf"]]], ["leaf"]]],
+    ]
+    assert spans.tree(9) == [["failed", ["leaf"]]]
+    assert spans.named("request")[0]["attributes"] == {
+        "otrace.captured": True,
+        "otrace.trigger": "slow",
+        "otrace.unsampled": True,
+        "otrace.total.calls": 5,
+    }
+    assert spans.stats["captured"] == 2
+
+
+def test_the_unsampled_stay_away_beyond_the_bounds_and_without_the_option(tmp_path: Path) -> None:
+    for options in ("slow=0.01", "slow=0.01, keep_unsampled=True, hold_spans=1"):
+        body = "request(slow=True)"
+        spans = run(tmp_path, IN_FRONT.format(options), UNSAMPLED, WORK, body)
+        assert spans.spans == []
+        assert spans.stats["captured"] == 0
+
+
+def test_a_span_that_ends_after_its_unsampled_root_is_kept_with_it(tmp_path: Path) -> None:
+    body = """
+with tracer.start_as_current_span("request"):
+    late = tracer.start_span("late")
+    time.sleep(0.06)
+assert provider.force_flush()
+late.end()
+"""
+    setting = IN_FRONT.format("slow=0.05, keep_unsampled=True")
+    spans = run(tmp_path, setting, UNSAMPLED, body)
+    assert spans.tree() == [["request", ["late"]]]
+
+
+def test_the_processors_defaults_come_after_the_projects_options(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.otrace]\nc_calls = true\n")
+    body = """
+def work():
+    time.sleep(0.06)
+
+with tracer.start_as_current_span("request"):
+    work()
+"""
+    setting = f"os.chdir({str(tmp_path)!r})\n" + IN_FRONT.format("slow=0.05")
+    assert run(tmp_path, setting, body).named("time.sleep")
+    assert not run(tmp_path, setting, body, OTRACE_C_CALLS="0").named("time.sleep")
+    argument = setting.replace("slow=0.05", "slow=0.05, c_calls=True")
+    assert run(tmp_path, argument, body, OTRACE_C_CALLS="0").named("time.sleep")
+
+
 def test_what_the_ring_has_lost_is_told(tmp_path: Path) -> None:
     """A request longer than the ring: its end is there, and how much of its beginning is not."""
     body = """
