@@ -55,7 +55,7 @@ class OtraceSpanProcessor(SpanProcessor):
     keep_unsampled: keep also slow and failed traces that were not sampled, where the sampler is an
     AlwaysRecordSampler. Needs `next`.
     exporter: a SpanExporter for the calls; else that of `next`, else OTEL_EXPORTER_OTLP_*.
-    Other keywords are those of `otrace.start`; buffer_size is 64MiB, overhead 0.05, c_calls off.
+    Other keywords are those of `otrace.start`; buffer_size is 64MiB, c_calls off.
 
     Raises ConfigError for a wrong option. If recording cannot start, a warning is logged and spans
     only pass through.

@@ -21,7 +21,7 @@ from otrace.errors import OtraceError
 from otrace.session import Session
 
 SHARED_MEMORY = "/dev/shm"
-DEFAULTS = {"OTRACE_BUFFER_SIZE": "64MiB", "OTRACE_C_CALLS": "0", "OTRACE_OVERHEAD": "0.05"}
+DEFAULTS = {"OTRACE_BUFFER_SIZE": "64MiB", "OTRACE_C_CALLS": "0"}
 PLUMBING = ("opentelemetry", "contextlib", "abc", "typing")
 """Never shown: the instrumentation itself, and what it is made of."""
 MARK = "flight_recorder"

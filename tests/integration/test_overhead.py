@@ -136,7 +136,8 @@ from otrace.otel import OtraceSpanProcessor
 
 exporter = InMemorySpanExporter()
 provider = TracerProvider()
-provider.add_span_processor(OtraceSpanProcessor(SimpleSpanProcessor(exporter), mode="always"))
+front = SimpleSpanProcessor(exporter)
+provider.add_span_processor(OtraceSpanProcessor(front, mode="always", overhead=0.05))
 tracer = provider.get_tracer("test")
 
 def tiny():
