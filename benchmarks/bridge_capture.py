@@ -122,6 +122,7 @@ def captures(name: str, exporter: SpanExporter, spans: int) -> Captures:
         per_minute=1e9,
         max_spans=spans + 1000,
         include=["__main__"],
+        overhead=0,
     )
     provider.add_span_processor(processor)
     return Captures(name, provider, processor)
