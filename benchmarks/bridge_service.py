@@ -20,7 +20,7 @@ from bridge import load
 
 VARIANTS = {
     "plain": "OpenTelemetry alone",
-    "otrace": "and otrace, all code",
+    "otrace": "and otrace, governor at 5 %",
     "otrace_ungoverned": "otrace without governor",
     "otrace_own_code": "otrace, own code only, no governor",
     "logfire": "logfire auto-tracing, own code",

@@ -46,7 +46,7 @@ def provider_for(variant: str) -> Any:
 
 def processor_for(variant: str, batches: Any) -> Any:
     options: dict[str, Any] | None = {
-        "otrace": {},
+        "otrace": {"overhead": 0.05},
         "otrace_ungoverned": {"overhead": 0},
         "otrace_own_code": {"overhead": 0, "include": ["shop", "__main__"]},
         "otrace_always": {"mode": "always"},
