@@ -73,8 +73,9 @@ static PyObject *end_slow(PyObject *code, enum otrace_record_kind kind, PyObject
             otrace_tasks_end(false);
         }
         otrace_thread_end(kind, otrace_tag_id(tag), 0, otrace_clock_ticks());
-    } else if (special == OTRACE_SPECIAL_NONE && !(tag & OTRACE_TAG_LEAVING)) {
-        return stop_here();
+    } else if (special == OTRACE_SPECIAL_NONE &&
+               (tag & (OTRACE_TAG_EXCLUDED | OTRACE_TAG_LEAVING)) == OTRACE_TAG_EXCLUDED) {
+        return stop_here(); /* not where an unseen call of a function that is on again ends */
     }
     Py_RETURN_NONE;
 }
