@@ -113,6 +113,16 @@ def test_calls_that_were_open_end_where_they_end(otrace: Otrace) -> None:
 
 
 @governed
+def test_the_end_of_an_unseen_call_takes_no_later_end_away(otrace: Otrace) -> None:
+    recording, _ = recorded(otrace, "unseen_call.py", "--no-c-calls")
+    process = recording.processes[0]
+    assert "visit" in {one.function.qualified for one in process.switched_off}
+    visits = [call for call in calls_of(process) if call.name == "visit"]
+    assert {"hot"} <= {call.parent for call in visits} <= {"hot", "later", "<module>"}
+    assert all(call.end >= 0 for call in visits)
+
+
+@governed
 def test_a_forked_child_starts_afresh(otrace: Otrace) -> None:
     recording, out = recorded(otrace, "forks.py", "--no-c-calls")
     parent, child = recording.processes
