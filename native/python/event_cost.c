@@ -18,7 +18,7 @@ static const char source[] = "def empty(): pass\n"
                              "def calls():\n " FOUR FOUR FOUR FOUR FOUR FOUR FOUR FOUR FOUR FOUR
                                  FOUR FOUR FOUR FOUR FOUR FOUR "\n";
 
-static PyObject *names; /* owned from begin to end: the two functions */
+static PyObject *names; /* owned, until the end or the next begin: the two functions */
 static uint64_t plain;  /* ticks without the hook */
 
 /* Ticks of all calls, at best; UINT64_MAX: they cannot be made. What they record, and signal
@@ -65,7 +65,7 @@ static void keep_interrupt(void) {
 }
 
 void otrace_event_cost_begin(void) {
-    names = NULL;
+    Py_CLEAR(names); /* of a recording that got no such hook */
     if (!otrace_clock_has_counter()) {
         return;
     }

@@ -185,6 +185,10 @@ static double ns_since(uint64_t tick, uint64_t now) {
     return (double)(now - tick) / window.ticks_per_ns;
 }
 
+static bool has_rested(const struct governed *function, uint64_t now) {
+    return function->state == OFF && ns_since(function->off_tick, now) >= function->rest_ns;
+}
+
 static struct governed *entry_of(uint32_t id) {
     struct otrace_use *use = &otrace_usage.uses[id];
     if (use->host == 0 && governed_count < OFF_MOST) {
@@ -225,9 +229,8 @@ static void bring_back(uint64_t now) {
     static PyObject *codes[OFF_MOST];
     size_t count = 0;
     for (uint32_t i = 0; i < governed_count; i++) {
-        struct governed *function = &governed[i];
-        if (function->state == OFF && ns_since(function->off_tick, now) >= function->rest_ns) {
-            codes[count++] = function->code;
+        if (has_rested(&governed[i], now)) {
+            codes[count++] = governed[i].code;
         }
     }
     if (count == 0 || otrace_hook_rearm(codes, count) != 0) {
@@ -236,7 +239,7 @@ static void bring_back(uint64_t now) {
     }
     for (uint32_t i = 0; i < governed_count; i++) {
         struct governed *function = &governed[i];
-        if (function->state == OFF && ns_since(function->off_tick, now) >= function->rest_ns) {
+        if (has_rested(function, now)) {
             function->state = ON;
             function->on_tick = now;
             otrace_function_change(function->code, 0, OTRACE_TAG_EXCLUDED);

@@ -75,12 +75,17 @@ static struct otrace_text text_of(const struct otrace_meta *record, int which) {
     return (struct otrace_text){text, record->text_size[which]};
 }
 
-/* Ids are dense: one far above the number of records is damage, not worth a table for it. */
-static uint32_t highest_id(struct otrace_segment *segment, uint32_t type, uint32_t *records) {
-    uint32_t count = 0, highest = 0;
+static uint32_t count_records(const struct otrace_segment *segment, uint32_t type) {
+    uint32_t count = 0;
     for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
         count += record_at(segment, at)->type == type;
     }
+    return count;
+}
+
+/* Ids are dense: one far above the number of records is damage, not worth a table for it. */
+static uint32_t highest_id(struct otrace_segment *segment, uint32_t type, uint32_t *records) {
+    uint32_t count = count_records(segment, type), highest = 0;
     for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
         const struct otrace_meta *record = record_at(segment, at);
         if (record->type != type) {
@@ -188,11 +193,8 @@ static int collect_threads(struct otrace_segment *segment) {
 }
 
 static int collect_texts(struct otrace_segment *segment) {
-    uint32_t notes = 0;
-    for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
-        notes += record_at(segment, at)->type == OTRACE_META_NOTE;
-    }
-    segment->notes = calloc((size_t)notes + 1, sizeof *segment->notes);
+    uint32_t count = count_records(segment, OTRACE_META_NOTE);
+    segment->notes = calloc((size_t)count + 1, sizeof *segment->notes);
     if (segment->notes == NULL) {
         return OTRACE_READ_NO_MEMORY;
     }
@@ -214,10 +216,7 @@ static int collect_texts(struct otrace_segment *segment) {
 
 /* Functions that were switched off; of names that are known. */
 static int collect_off(struct otrace_segment *segment) {
-    uint32_t count = 0;
-    for (uint64_t at = 0; at < segment->meta_size; at += record_at(segment, at)->size) {
-        count += record_at(segment, at)->type == OTRACE_META_OFF;
-    }
+    uint32_t count = count_records(segment, OTRACE_META_OFF);
     segment->off = calloc((size_t)count + 1, sizeof *segment->off);
     if (segment->off == NULL) {
         return OTRACE_READ_NO_MEMORY;
