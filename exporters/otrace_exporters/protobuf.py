@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from mmap import mmap
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -87,6 +87,17 @@ def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Number and value of each field of a message. Raises ValueError when it is broken."""
     for number, value, _ in whole_fields(data):
         yield number, value
+
+
+def replaced(data: bytes, field: int, change: Callable[[bytes], bytes]) -> bytes:
+    """A message with the content of all its fields `field` of bytes changed.
+
+    Raises ValueError when the message is broken.
+    """
+    return b"".join(
+        bytes_field(field, change(value)) if number == field and isinstance(value, bytes) else whole
+        for number, value, whole in whole_fields(data)
+    )
 
 
 def boundary(data: bytes, about: int) -> int:

@@ -14,7 +14,7 @@ import tokenize
 from functools import cache
 
 from otrace.errors import ExportError
-from otrace_exporters.protobuf import BYTES, bytes_field, fields, whole_fields
+from otrace_exporters.protobuf import BYTES, bytes_field, fields, replaced, whole_fields
 
 MOST_LINES = 80
 MOST_CHARACTERS = 4000
@@ -50,22 +50,12 @@ def add_sources(source: str, target: str) -> None:
 
 def with_sources(packet: bytes) -> bytes:
     """A packet, its interned source locations with text."""
-    parts = []
-    for number, value, whole in whole_fields(packet):
-        if number == INTERNED_DATA and isinstance(value, bytes):
-            whole = bytes_field(INTERNED_DATA, with_texts(value))
-        parts.append(whole)
-    return b"".join(parts)
+    return replaced(packet, INTERNED_DATA, with_texts)
 
 
 def with_texts(interned: bytes) -> bytes:
     """Interned data, its source locations with text."""
-    parts = []
-    for number, value, whole in whole_fields(interned):
-        if number == SOURCE_LOCATIONS and isinstance(value, bytes):
-            whole = bytes_field(SOURCE_LOCATIONS, value + text_of(value))
-        parts.append(whole)
-    return b"".join(parts)
+    return replaced(interned, SOURCE_LOCATIONS, lambda location: location + text_of(location))
 
 
 def text_of(location: bytes) -> bytes:
