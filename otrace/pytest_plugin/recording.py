@@ -219,16 +219,20 @@ class TestRecordings(TestEvents):
         """Decide with the report of the last phase, and say in reports where traces will be."""
         report = yield from super().pytest_runtest_makereport(item, call)
         self._duration_ns += int(call.duration * 1e9)
-        targets = (job.target_for(self._folder, stem_of(item.nodeid)) for job in self._jobs)
-        paths = [shown(target) for target in targets if target is not None]
         if call.when == "teardown":
             self._kept = self._wanted()
             if self._kept and self._ours:
-                report.user_properties.extend((PROPERTY, path) for path in paths)
+                places = self._places(item.nodeid)
+                report.user_properties.extend((PROPERTY, path) for path in places)
         if report.failed and self._keep_failed and not self._problem:
-            lines = "\n".join(f"trace: {path}" for path in paths)
+            lines = "\n".join(f"trace: {path}" for path in self._places(item.nodeid))
             report.sections.append(("otrace", lines))
         return report
+
+    def _places(self, nodeid: str) -> list[str]:
+        """Where the traces of a test are, or will be."""
+        targets = (job.target_for(self._folder, stem_of(nodeid)) for job in self._jobs)
+        return [shown(target) for target in targets if target is not None]
 
     def _wanted(self) -> bool:
         if self._keep_failed and self._status == "fail":
