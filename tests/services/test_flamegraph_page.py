@@ -54,7 +54,7 @@ class Graph:
 
     def write(self, folder, notes=()):
         path = folder / "page.html"
-        words = Words("app.py", "1.00 s", notes)
+        words = Words("app.py", ["1.00 s"], notes)
         path.write_bytes(flamegraph(words, self.trees, self.functions))
         return path
 

@@ -64,6 +64,6 @@ def write_diff(path: str, before: Profile, after: Profile, title: str = "Before 
     notes = [f"The {left_out:,} narrowest call paths are added up."] if left_out else []
     was, now = sum(tree.self_before), sum(tree.self_ns)
     meta = f"{duration(was)} before, {duration(now)} after, in all threads"
-    page = flamegraph(Words(title, meta, notes), trees, used_only(trees, functions))
+    page = flamegraph(Words(title, [meta], notes), trees, used_only(trees, functions))
     with open_output(path) as output:
         output.write(page)

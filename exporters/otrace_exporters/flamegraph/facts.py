@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from otrace.recording import Recording
 
 UNITS = (("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1000))
-DOT = " \u00b7 "
 MOST_WARNINGS = 12
 
 
@@ -21,12 +20,12 @@ def title_of(recording: Recording) -> str:
     return name.rstrip("/").rpartition("/")[2] or name
 
 
-def meta_of(recording: Recording, profile: Profile) -> str:
+def meta_of(recording: Recording, profile: Profile) -> list[str]:
     """How long, how much, which Python, when."""
     threads = sum(profile.tree.runs[root.node] > 0 for root in profile.roots)
     versions = sorted({process.python_version for process in recording.processes})
     written = time.strftime("%Y-%m-%d %H:%M", time.localtime(recording.start_wall_ns / 1e9))
-    parts = [
+    return [
         duration(recording.duration_ns),
         plural(profile.calls, "call"),
         plural(len(recording.processes), "process"),
@@ -34,7 +33,6 @@ def meta_of(recording: Recording, profile: Profile) -> str:
         f"Python {', '.join(versions)}",
         written,
     ]
-    return DOT.join(parts)
 
 
 def notes_of(recording: Recording, profile: Profile) -> list[str]:

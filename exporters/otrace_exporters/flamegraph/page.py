@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from otrace_exporters.flamegraph.document import document, escape, fill, read, unbroken
-from otrace_exporters.flamegraph.facts import DOT, meta_of, notes_of, title_of
+from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
 from otrace_exporters.flamegraph.trees import (
     EVENT,
     LIBRARY,
@@ -47,8 +47,8 @@ class Words:
     """What a page says about its recording."""
 
     title: str
-    meta: str
-    """A line below the title."""
+    meta: Sequence[str]
+    """The parts of a line below the title."""
     notes: Sequence[str] = ()
     """What is missing, a line each."""
 
@@ -80,7 +80,7 @@ def flamegraph(
     body = fill(
         read("flamegraph.html"),
         title=escape(words.title),
-        meta=unbroken(words.meta.split(DOT)),
+        meta=unbroken(words.meta),
         notes=note_lines(words.notes),
         compare=COMPARE if compared else "",
         legend=legend_of(functions, compared=compared),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from otrace_exporters.flamegraph import page as flame_page
 from otrace_exporters.flamegraph.document import document, escape, fill, read, unbroken
-from otrace_exporters.flamegraph.facts import DOT, meta_of, notes_of, title_of
+from otrace_exporters.flamegraph.facts import meta_of, notes_of, title_of
 from otrace_exporters.flamegraph.trees import FunctionTable, narrow, trees_of, used_only
 from otrace_exporters.report import sections
 from otrace_exporters.report.counters import counters_of, plots
@@ -33,7 +33,7 @@ def report(recording: Recording, profile: Profile, *, editor: str) -> bytes:
     body = fill(
         read("report.html", FOLDER),
         title=escape(title),
-        meta=unbroken(meta_of(recording, profile).split(DOT)),
+        meta=unbroken(meta_of(recording, profile)),
         tiles=sections.tiles(recording, profile),
         functions=sections.functions(profile),
         slowest=sections.slowest(profile),
