@@ -370,10 +370,10 @@ static int short_word(struct otrace_decoder *decoder, struct otrace_edge *edge) 
             return 0;
         }
     }
-    id |= *word >> 16 & 0x1fff;
+    id |= otrace_word_id(*word);
     record.kind = otrace_word_kind(*word);
     record.id = id > UINT32_MAX ? 0 : (uint32_t)id;
-    record.tick = core->tick + (delta | (*word & 0xffff));
+    record.tick = core->tick + (delta | otrace_word_delta(*word));
     record.behind = word + 1;
     bool begins = record.kind == OTRACE_BEGIN || record.kind == OTRACE_C_BEGIN ||
                   record.kind == OTRACE_RESUME;

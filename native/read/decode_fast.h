@@ -3,6 +3,8 @@
 #ifndef OTRACE_READ_DECODE_FAST_H
 #define OTRACE_READ_DECODE_FAST_H
 
+#include "words.h"
+
 #define OTRACE_LIKELY(condition) __builtin_expect(!!(condition), 1)
 
 static inline void otrace_edge_fill(struct otrace_edge *edge, const struct otrace_frame *frame,
@@ -31,7 +33,7 @@ static inline void otrace_edge_fill(struct otrace_edge *edge, const struct otrac
 static inline bool otrace_word_is_plain(const struct otrace_decoder_core *core, otrace_word word) {
     const struct otrace_frame *top = &core->stack[core->depth];
     uint32_t special = OTRACE_CALL_C | OTRACE_CALL_EVENT | OTRACE_FRAME_PHANTOM;
-    switch (word >> 29) {
+    switch (otrace_word_kind(word)) {
     case OTRACE_BEGIN:
     case OTRACE_RESUME:
         return core->depth < core->capacity && !(top->flags & OTRACE_FRAME_PHANTOM);
@@ -40,9 +42,9 @@ static inline bool otrace_word_is_plain(const struct otrace_decoder_core *core, 
                !(top->flags & (OTRACE_CALL_C | OTRACE_FRAME_PHANTOM));
     case OTRACE_END:
     case OTRACE_YIELD:
-        return top->id == (word >> 16 & 0x1fff) && !(top->flags & special);
+        return top->id == otrace_word_id(word) && !(top->flags & special);
     case OTRACE_C_END:
-        return top->id == (word >> 16 & 0x1fff) && (top->flags & special) == OTRACE_CALL_C;
+        return top->id == otrace_word_id(word) && (top->flags & special) == OTRACE_CALL_C;
     default:
         return false;
     }
@@ -85,8 +87,8 @@ static inline int otrace_decoder_next(struct otrace_decoder *decoder, struct otr
     for (;;) {
         if (OTRACE_LIKELY(core->position < core->end)) {
             otrace_word word = *core->position;
-            uint64_t tick = core->tick + (word & 0xffff);
-            uint32_t kind = word >> 29, id = word >> 16 & 0x1fff;
+            uint64_t tick = core->tick + otrace_word_delta(word);
+            uint32_t kind = otrace_word_kind(word), id = otrace_word_id(word);
             if (OTRACE_LIKELY(tick - core->piece.tick < core->piece.end - core->piece.tick &&
                               otrace_word_is_plain(core, word))) {
                 int64_t ns = otrace_clock_piece_convert(&core->piece, tick);

@@ -6,7 +6,7 @@
 #include "read/decode.h"
 #include "read/events.h"
 #include "read/segment.h"
-#include "read/words.h"
+#include "words.h"
 
 #define OTRACE_STACK_MAX (1u << 20)
 

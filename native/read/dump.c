@@ -12,7 +12,7 @@
 #include "read/output.h"
 #include "read/segment.h"
 #include "read/text.h"
-#include "read/words.h"
+#include "words.h"
 
 #define LINE_MAX_BYTES 256u
 
@@ -89,8 +89,8 @@ static void print_name(struct otrace_dump *dump, uint32_t id) {
 
 static void dump_short(struct otrace_dump *dump, otrace_word word) {
     static const char *const kinds[] = {"", "BEGIN", "END", "C_BEGIN", "C_END", "RESUME", "YIELD"};
-    uint32_t id = word >> 16 & 0x1fff;
-    print(dump, "%s %u +%u", kinds[otrace_word_kind(word)], id, word & 0xffff);
+    uint32_t id = otrace_word_id(word);
+    print(dump, "%s %u +%u", kinds[otrace_word_kind(word)], id, otrace_word_delta(word));
     print_name(dump, id);
 }
 

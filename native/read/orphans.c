@@ -4,7 +4,7 @@
 
 #include "read/events.h"
 #include "read/segment.h"
-#include "read/words.h"
+#include "words.h"
 
 #define ORPHANS_MAX (1u << 20)
 #define ORPHAN_WORDS_MAX (8u << 20)

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "read/segment.h"
-#include "read/words.h"
+#include "words.h"
 
 #define NUMBERS 12u /* words of a SPAN_END before its name: ids, and times before it */
 #define NONE UINT64_MAX

@@ -6,6 +6,7 @@
 #include "record/recorder.h"
 #include "record/states.h"
 #include "record/thread.h"
+#include "words.h"
 
 #define FIRST_CAPACITY 4096u
 #define LARGEST_CAPACITY (UINT32_C(1) << 18) /* functions with later ids are never governed */
@@ -136,13 +137,12 @@ static void pop(struct scan *scan, uint32_t id) {
 }
 
 static void scan_short(struct scan *scan, otrace_word word) {
-    uint32_t id = (word >> OTRACE_DELTA_SHORT_BITS & 0x1fffu) | scan->id_high
-                                                                    << OTRACE_ID_SHORT_BITS;
-    uint64_t delta = (word & 0xffffu) | scan->time_high << OTRACE_DELTA_SHORT_BITS;
+    uint32_t id = otrace_word_id(word) | scan->id_high << OTRACE_ID_SHORT_BITS;
+    uint64_t delta = otrace_word_delta(word) | scan->time_high << OTRACE_DELTA_SHORT_BITS;
     uint64_t hook = otrace_usage.word_ticks, most = WAITING * hook;
     delta = delta > hook ? delta - hook : 0;
     spend(innermost(scan), 0, delta < most ? delta : most);
-    switch (word >> 29) {
+    switch (otrace_word_kind(word)) {
     case OTRACE_BEGIN:
     case OTRACE_RESUME:
         push(scan, id);
@@ -159,48 +159,40 @@ static void scan_short(struct scan *scan, otrace_word word) {
     }
 }
 
-/* Returns the words of a record that is not a short one; 0: no record. */
-static size_t scan_long(struct scan *scan, const otrace_word *at, size_t room) {
-    uint32_t sub = *at >> 24 & 31, argument = *at & 0xffffffu, flags = argument >> 16;
-    switch (sub) {
+static void scan_long(struct scan *scan, const otrace_word *at) {
+    uint32_t kind = otrace_record_flags(*at) & 0xfu;
+    switch (otrace_word_sub(*at)) {
     case OTRACE_X_TIME:
-        scan->time_high = argument;
-        return 1;
+        scan->time_high = otrace_word_argument(*at);
+        break;
     case OTRACE_X_ID:
-        scan->id_high = argument;
-        return 1;
+        scan->id_high = otrace_word_argument(*at);
+        break;
     case OTRACE_X_SYNC:
         scan->depth = 0;
         break;
     case OTRACE_X_OPEN:
-        if (room >= 2 && ((flags & 0xfu) == OTRACE_BEGIN || (flags & 0xfu) == OTRACE_RESUME)) {
+        if (kind == OTRACE_BEGIN || kind == OTRACE_RESUME) {
             push(scan, at[1]);
         }
         break;
     default:
-        if (sub < OTRACE_X_TICK) {
-            return 1;
-        }
+        break;
     }
-    return argument & 0xffffu;
 }
 
 void otrace_usage_scan(const otrace_word *from, const otrace_word *to) {
     struct scan scan = {.words = 1};
     otrace_usage.words += (uint64_t)(to - from);
-    while (from < to && *from != 0) {
-        if (*from >> 29 != OTRACE_EXTENDED) {
-            scan_short(&scan, *from++);
+    for (uint32_t words; from < to && (words = otrace_record_words(from, to)) > 0; from += words) {
+        if (otrace_word_kind(*from) == OTRACE_EXTENDED) {
+            scan_long(&scan, from);
+            scan.words += words == 1; /* a prefix: its event took the slow path */
+        } else {
+            scan_short(&scan, *from);
             scan.time_high = scan.id_high = 0;
             scan.words = 1;
-            continue;
         }
-        size_t words = scan_long(&scan, from, (size_t)(to - from));
-        if (words == 0 || words > (size_t)(to - from)) {
-            return;
-        }
-        scan.words += words == 1; /* a prefix: its event took the slow path */
-        from += words;
     }
 }
 

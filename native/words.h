@@ -1,6 +1,6 @@
 /* Walking the words of a chunk. */
-#ifndef OTRACE_READ_WORDS_H
-#define OTRACE_READ_WORDS_H
+#ifndef OTRACE_WORDS_H
+#define OTRACE_WORDS_H
 
 #include <stddef.h>
 
@@ -8,6 +8,15 @@
 
 static inline uint32_t otrace_word_kind(otrace_word word) {
     return word >> 29;
+}
+
+/* Of a short word: the low bits of its id, and of its time. */
+static inline uint32_t otrace_word_id(otrace_word word) {
+    return word >> OTRACE_DELTA_SHORT_BITS & 0x1fff;
+}
+
+static inline uint32_t otrace_word_delta(otrace_word word) {
+    return word & 0xffff;
 }
 
 static inline uint32_t otrace_word_sub(otrace_word word) {
