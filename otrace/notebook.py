@@ -184,7 +184,8 @@ def show(
             places.append(exporting.export(recording, target, exporter=exporter))
         except OtraceError as error:
             problems.append(str(error))
-    words = [meta_of(recording, profile), *(f"{place.target}" for place in places), *problems]
+    meta = " \u00b7 ".join(meta_of(recording, profile))
+    words = [meta, *(f"{place.target}" for place in places), *problems]
     shell.display_pub.publish(
         {
             "text/html": frame(page, height) + links([place.target for place in places], problems),
@@ -217,8 +218,10 @@ def link(target: str) -> str:
     with open(target, "rb") as file:
         content = file.read(LARGEST_READ + 1)
     is_packed = target.endswith(".gz")
-    packed = content if is_packed else gzip.compress(content, COMPRESSION)
-    if max(len(content) - LARGEST_READ, len(packed) - LARGEST_KEPT) > 0:
+    packed = None
+    if len(content) <= LARGEST_READ:
+        packed = content if is_packed else gzip.compress(content, COMPRESSION)
+    if packed is None or len(packed) > LARGEST_KEPT:
         return f"{text} (too large for a link: it is on the kernel's machine)"
     name = os.path.basename(text) + ("" if is_packed else ".gz")
     data = base64.b64encode(packed).decode()
