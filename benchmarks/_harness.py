@@ -165,9 +165,11 @@ def cprofile(interpreter: Interpreter, script: Sequence[str], folder: str) -> Jo
     return Job([interpreter.path, *words, *script])
 
 
-def baseline(module: str, mode: str, *, c_calls: bool) -> Contender:
+def counting(module: str) -> Contender:
+    """A hook that counts Python and C calls."""
+
     def job(interpreter: Interpreter, script: Sequence[str], folder: str) -> Job:
-        return Job([interpreter.path, *script], {"BENCH_BASELINE": f"{module}:{mode}:{c_calls:d}"})
+        return Job([interpreter.path, *script], {"BENCH_BASELINE": f"{module}:1"})
 
     return job
 
@@ -397,7 +399,9 @@ def arguments(description: str, default_rounds: int = 9) -> argparse.ArgumentPar
         default="wall_ns",
         help="wall time, or CPU time, which is steadier on a busy machine",
     )
-    parser.add_argument("--json", metavar="FILE", help="write all figures there")
+    parser.add_argument(
+        "--json", metavar="FILE", type=os.path.abspath, help="write all figures there"
+    )
     return parser
 
 
@@ -408,12 +412,47 @@ def interpreters(options: argparse.Namespace) -> list[Interpreter]:
     would find the sources there, which are not built.
     """
     paths = [os.path.abspath(path) if os.sep in path else path for path in options.python or []]
-    if options.json:
-        options.json = os.path.abspath(options.json)
     os.chdir(HERE)
     if not paths:
         return [prepare(sys.executable, installed=True)]
     return [prepare(path, options.installed) for path in paths]
+
+
+def workload_arguments(description: str, default_rounds: int = 9) -> argparse.ArgumentParser:
+    """`arguments`, and which workloads and calls."""
+    parser = arguments(description, default_rounds)
+    parser.add_argument("--workload", action="append", choices=WORKLOADS)
+    parser.add_argument("--kind", action="append", choices=["py", "c"])
+    return parser
+
+
+#: (report, interpreter, the baseline's module, (workload, kind)) -> cells
+Row = Callable[[Report, Interpreter, str, tuple[str, str]], list[str]]
+
+
+def measure_workloads(
+    options: argparse.Namespace, header: Callable[[str], list[str]], row: Row
+) -> None:
+    """A table for each interpreter and each kind of calls, with a row a workload; `header` of a
+    kind. Shows and saves them.
+    """
+    reports = []
+    with tempfile.TemporaryDirectory() as folder:
+        for interpreter in interpreters(options):
+            module = build_baseline(interpreter, folder)
+            for kind in options.kind or ["py", "c"]:
+                what = "Python calls only" if kind == "py" else "Python and C calls"
+                report = Report(f"Added ns a call, CPython {interpreter.text}, {what}")
+                rows = []
+                for workload in options.workload or WORKLOADS:
+                    if kind == "py" and workload in NO_PYTHON_CALLS:
+                        continue
+                    rows.append(row(report, interpreter, module, (workload, kind)))
+                    print(f"{interpreter.text} {kind}", *rows[-1], file=sys.stderr, flush=True)
+                report.text.append(table(header(kind), rows))
+                reports.append(report)
+                show(report)
+    save(reports, options)
 
 
 def show(report: Report) -> None:

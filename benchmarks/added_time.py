@@ -7,7 +7,6 @@ peer's.
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -57,7 +56,7 @@ def measure(
 
     jobs = contenders(interpreter, kind, options.peer)
     results = h.rounds({name: partial(once, job) for name, job in jobs.items()}, options.rounds)
-    count = partial(once, h.baseline(module, "count", c_calls=True))
+    count = partial(once, h.counting(module))
     with tempfile.TemporaryDirectory() as folder:
         python_calls, c_calls = count(folder)["calls"]
     calls = python_calls + (c_calls if kind == "c" else 0)
@@ -70,7 +69,11 @@ def measure(
     return {"calls": calls, "samples": samples}
 
 
-def row(report: h.Report, key: str, kind: str, found: dict[str, Any]) -> list[str]:
+def row(
+    options: Any, report: h.Report, interpreter: h.Interpreter, module: str, which: tuple[str, str]
+) -> list[str]:
+    key, kind = which
+    found = measure(interpreter, module, key, kind, options)
     samples, calls = found["samples"], found["calls"]
     plain = statistics.median(samples["untraced"])
     added = {
@@ -107,30 +110,11 @@ def header(kind: str) -> list[str]:
 
 
 def main() -> None:
-    parser = h.arguments(__doc__ or "")
-    parser.add_argument("--workload", action="append", choices=h.WORKLOADS)
-    parser.add_argument("--kind", action="append", choices=["py", "c"])
+    parser = h.workload_arguments(__doc__ or "")
     parser.add_argument("--peer", action="append", help="only these peers")
     options = parser.parse_args()
     options.peer = options.peer or []
-    reports = []
-    with tempfile.TemporaryDirectory() as folder:
-        for interpreter in h.interpreters(options):
-            module = h.build_baseline(interpreter, folder)
-            for kind in options.kind or ["py", "c"]:
-                what = "Python calls only" if kind == "py" else "Python and C calls"
-                report = h.Report(f"Added ns a call, CPython {interpreter.text}, {what}")
-                rows = []
-                for workload in options.workload or h.WORKLOADS:
-                    if kind == "py" and workload in h.NO_PYTHON_CALLS:
-                        continue
-                    found = measure(interpreter, module, workload, kind, options)
-                    rows.append(row(report, workload, kind, found))
-                    print(f"{interpreter.text} {kind}", *rows[-1], file=sys.stderr, flush=True)
-                report.text.append(h.table(header(kind), rows))
-                reports.append(report)
-                h.show(report)
-    h.save(reports, options)
+    h.measure_workloads(options, header, partial(row, options))
 
 
 if __name__ == "__main__":

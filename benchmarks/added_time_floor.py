@@ -8,9 +8,8 @@ a hook adds is the median, over all turns, of its time less the untraced time of
 from __future__ import annotations
 
 import statistics
-import sys
-import tempfile
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import _harness as h
@@ -25,7 +24,7 @@ def turns(
     """One process: its figures as the workload prints them."""
     script = [str(h.HERE / "workloads" / f"{workload}.py")]
     environment = {
-        "BENCH_BASELINE": f"{module}:clock:{kind == 'c':d}",
+        "BENCH_BASELINE": f"{module}:{kind == 'c':d}",
         "BENCH_ROUNDS": str(options.rounds),
         "BENCH_HOOKS": ",".join(HOOKS),
     }
@@ -41,8 +40,8 @@ def added(samples: dict[str, Sequence[float]]) -> dict[str, list[float]]:
     }
 
 
-def measure(
-    report: h.Report, interpreter: h.Interpreter, module: str, which: tuple[str, str], options: Any
+def row(
+    options: Any, report: h.Report, interpreter: h.Interpreter, module: str, which: tuple[str, str]
 ) -> list[str]:
     workload, kind = which
     found = [turns(interpreter, module, workload, kind, options) for _ in range(options.processes)]
@@ -67,29 +66,11 @@ def measure(
 
 
 def main() -> None:
-    parser = h.arguments(__doc__ or "", default_rounds=15)
-    parser.add_argument("--workload", action="append", choices=h.WORKLOADS)
-    parser.add_argument("--kind", action="append", choices=["py", "c"])
+    parser = h.workload_arguments(__doc__ or "", default_rounds=15)
     parser.add_argument("--processes", type=int, default=3)
     options = parser.parse_args()
-    reports = []
-    with tempfile.TemporaryDirectory() as folder:
-        for interpreter in h.interpreters(options):
-            module = h.build_baseline(interpreter, folder)
-            for kind in options.kind or ["py", "c"]:
-                what = "Python calls only" if kind == "py" else "Python and C calls"
-                report = h.Report(f"Added ns a call, CPython {interpreter.text}, {what}")
-                rows = []
-                for workload in options.workload or h.WORKLOADS:
-                    if kind == "py" and workload in h.NO_PYTHON_CALLS:
-                        continue
-                    rows.append(measure(report, interpreter, module, (workload, kind), options))
-                    print(f"{interpreter.text} {kind}", *rows[-1], file=sys.stderr, flush=True)
-                header = ["workload", "calls", "untraced ns", *HOOKS[1:], "otrace/clock", "reached"]
-                report.text.append(h.table(header, rows))
-                reports.append(report)
-                h.show(report)
-    h.save(reports, options)
+    header = ["workload", "calls", "untraced ns", *HOOKS[1:], "otrace/clock", "reached"]
+    h.measure_workloads(options, lambda _: header, partial(row, options))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ root, on the request's thread.
 
 from __future__ import annotations
 
-import os
 import random
 import statistics
 import sys
@@ -210,8 +209,6 @@ def main() -> None:
     parser.add_argument("--spans", type=int, default=5000)
     parser.add_argument("--triggers", type=int, default=300)
     options = parser.parse_args()
-    if options.json:
-        options.json = os.path.abspath(options.json)
     missing = harness.missing_part()
     if missing is not None:
         raise SystemExit(missing)

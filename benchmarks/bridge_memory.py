@@ -10,7 +10,6 @@ of samples under load, beside the same service with OpenTelemetry alone.
 
 from __future__ import annotations
 
-import os
 import socket
 import statistics
 from collections.abc import Iterator
@@ -76,8 +75,6 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000)
     parser.add_argument("--collector", choices=COLLECTORS, action="append")
     options = parser.parse_args()
-    if options.json:
-        options.json = os.path.abspath(options.json)
     reports = []
     with load.peers() as other:
         for kind in options.collector or COLLECTORS:

@@ -10,7 +10,6 @@ its first requests to the last one.
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Sequence
 from typing import Any
@@ -73,8 +72,6 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--variant", action="append", choices=[*VARIANTS][1:])
     options: Any = parser.parse_args()
-    if options.json:
-        options.json = os.path.abspath(options.json)
     names = ["plain", *(options.variant or [*VARIANTS][1:])]
     with load.peers() as other:
         results = h.rounds(

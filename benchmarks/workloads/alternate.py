@@ -38,7 +38,10 @@ def _otrace(c_calls: bool) -> Callable[[], None]:
     return off
 
 
-def _baseline(baseline: Any, c_calls: bool, mode: str) -> Callable[[], tuple[int, int]]:
+def set_baseline(baseline: Any, c_calls: bool, mode: str) -> Callable[[], tuple[int, int]]:
+    """Sets the floor's hook: `empty`, `clock` or `count`. Returns what takes it away again, and
+    tells the Python and C calls that `count` met.
+    """
     if not hasattr(sys, "monitoring"):
         threading.setprofile(baseline.adopt)
     baseline.install(mode == "clock", c_calls, mode == "count")
@@ -58,14 +61,14 @@ def _hook(mode: str, baseline: Any, c_calls: bool) -> Callable[[], object]:
         return lambda: None
     if mode == "otrace":
         return _otrace(c_calls)
-    return _baseline(baseline, c_calls, mode)
+    return set_baseline(baseline, c_calls, mode)
 
 
 def alternate(
     once: Once, baseline: Any, modes: list[str], c_calls: bool, rounds: int
 ) -> dict[str, Any]:
     """`rounds` turns of each mode: the wall and CPU time of each turn, by mode."""
-    counted = _baseline(baseline, True, "count")
+    counted = set_baseline(baseline, True, "count")
     checksums = {once()[2]}
     calls = counted()
     times: dict[str, dict[str, list[int]]] = {

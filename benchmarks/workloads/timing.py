@@ -2,8 +2,8 @@
 
 Prints one line of JSON: wall_ns and cpu_ns (of the threads that did the work) and a checksum that
 must be the same whoever watches. BENCH_REPEAT runs the work more than once.
-BENCH_BASELINE="<the module's path>:<empty|clock|count>:<0|1>" sets the floor's hook around it;
-with BENCH_ROUNDS and BENCH_HOOKS the hooks take turns instead (alternate.py).
+BENCH_BASELINE="<the floor's module>:<0|1>" counts the calls as well, with C calls or without; with
+BENCH_ROUNDS and BENCH_HOOKS the hooks take turns instead (alternate.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -24,12 +23,6 @@ def _load(path: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def _install(baseline: Any, mode: str, c_calls: bool) -> None:
-    if not hasattr(__import__("sys"), "monitoring"):
-        threading.setprofile(baseline.adopt)
-    baseline.install(mode == "clock", c_calls, mode == "count")
 
 
 def measure(work: Callable[[], object], threads_cpu_ns: Callable[[], int] | None = None) -> None:
@@ -47,19 +40,21 @@ def measure(work: Callable[[], object], threads_cpu_ns: Callable[[], int] | None
             cpu += threads_cpu_ns() - threads
         return wall, cpu, str(checksum)
 
-    path, mode, c_calls = os.environ.get("BENCH_BASELINE", "::").rsplit(":", 2)
-    baseline = _load(path) if path else None
+    path, c_calls = os.environ.get("BENCH_BASELINE", ":").rsplit(":", 1)
     figures: dict[str, Any]
     if "BENCH_ROUNDS" in os.environ:
         from alternate import alternate
 
         hooks = os.environ["BENCH_HOOKS"].split(",")
         rounds = int(os.environ["BENCH_ROUNDS"])
-        figures = alternate(once, baseline, hooks, c_calls == "1", rounds)
+        figures = alternate(once, _load(path), hooks, c_calls == "1", rounds)
     else:
-        if baseline is not None:
-            _install(baseline, mode, c_calls == "1")
+        counted = None
+        if path:
+            from alternate import set_baseline
+
+            counted = set_baseline(_load(path), c_calls == "1", "count")
         wall, cpu, checksum = once()
-        calls = None if baseline is None else baseline.remove()
+        calls = None if counted is None else counted()
         figures = {"wall_ns": wall, "cpu_ns": cpu, "checksum": checksum, "calls": calls}
     print("BENCH " + json.dumps(figures), flush=True)
