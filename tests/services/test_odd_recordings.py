@@ -19,17 +19,11 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
+from odd_programs import DEEP, MANY
 from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import Trace
 
 from otrace.cli import boundary
 
-DEEP = """
-import sys
-sys.setrecursionlimit(5000)
-def recurse(n):
-    return n and recurse(n - 1)
-recurse(900)
-"""
 HOSTILE = """
 def make(name):
     code = (lambda: None).__code__.replace(co_name=name, co_qualname=name)
@@ -37,11 +31,6 @@ def make(name):
 names = ["</script><script>alert(1)</script>", "<!--", "\\u2028", "\\ud800", "\\x1b[31m\\a\\n;"]
 for name in names:
     make(name)()
-"""
-MANY = """
-for start in range(0, 100_000, 1000):
-    numbers = range(start, start + 1000)
-    exec("\\n".join(f"def function_{n}(): pass\\nfunction_{n}()" for n in numbers))
 """
 WORK = """
 def work(n):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from odd_programs import DEEP, MANY
 
 PROGRAM = """
 import threading, time
@@ -40,18 +41,6 @@ def make(name):
     return type(make)(code, globals())
 for name in ["</script><script>alert(1)</script>", "<!--", "\\u2028", "\\ud800", "a'b\\"c&amp;"]:
     make(name)()
-"""
-DEEP = """
-import sys
-sys.setrecursionlimit(5000)
-def recurse(n):
-    return n and recurse(n - 1)
-recurse(900)
-"""
-MANY = """
-for start in range(0, 100_000, 1000):
-    numbers = range(start, start + 1000)
-    exec("\\n".join(f"def function_{n}(): pass\\nfunction_{n}()" for n in numbers))
 """
 
 
